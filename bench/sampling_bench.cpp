@@ -1,0 +1,144 @@
+// The sampler at a vocabulary of 151,936: the whole chain and what each step costs in it, with the scans of every
+// backend that this machine can run. A row of logits is 608 KB; every sample begins with one pass over it, so the time
+// per byte read ("bytes_per_second") against the machine's bandwidth bounds what the chain can reach.
+//
+// sample() changes the row, so what it wrote to is restored after every iteration, outside of the measured time.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "kernels/kernels.h"
+#include "sampling/chain.h"
+#include "sampling/steps.h"
+#include "sampling/stop.h"
+#include "tests/sampling/vocabulary.h"
+#include "tests/support.h"
+
+namespace linnet {
+namespace {
+
+constexpr int32_t kTokens = 151936;
+
+// Shaped like a language model's: a wide bulk and a few hundred tokens that stand out.
+std::vector<float> make_row() {
+  Random random(1);
+  std::vector<float> row;
+  for (int32_t i = 0; i < kTokens; ++i) row.push_back(float(random.normal() * 2.5));
+  for (int i = 0; i < 300; ++i) row[size_t(random.below(kTokens))] = float(8 + 8 * random.uniform());
+  return row;
+}
+
+Scans scans_of(const Kernels& k) { return {k.max, k.above, k.sum_exp}; }
+
+void run_chain(benchmark::State& state, SamplingParams params, Scans scans) {
+  const PlainVocabulary vocabulary(kTokens);
+  Result<Chain> chain = Chain::create(params, vocabulary, 4096, scans);
+  if (!chain) return state.SkipWithError(chain.error().message.c_str());
+  const std::vector<float> source = make_row();
+  std::vector<float> row = source;
+  const bool writes_all = params.temperature > 0 && chain->describe().size() == 2;  // temperature and dist only
+  std::vector<int32_t> window;  // the tokens whose logits the penalties changed
+  uint64_t position = 0;
+  for (auto _ : state) {
+    const Result<int32_t> token = chain->sample(row.data(), position++);
+    benchmark::DoNotOptimize(token);
+    state.PauseTiming();
+    chain->accept(*token);
+    window.push_back(*token);
+    if (writes_all) row = source;
+    for (const int32_t t : window) row[size_t(t)] = source[size_t(t)];
+    if (window.size() > 200) window.erase(window.begin(), window.end() - 100);
+    state.ResumeTiming();
+  }
+  state.SetBytesProcessed(state.iterations() * kTokens * int64_t(sizeof(float)));
+}
+
+// One step from where it stands in the default chain.
+template <class Before, class Measured>
+void run_step(benchmark::State& state, Scans scans, Before before, Measured measured) {
+  std::vector<float> row = make_row();
+  Candidates candidates(scans);
+  for (auto _ : state) {
+    state.PauseTiming();
+    benchmark::DoNotOptimize(candidates.begin(row, 1, 1));
+    before(candidates);
+    state.ResumeTiming();
+    measured(candidates);
+    benchmark::ClobberMemory();
+  }
+}
+
+void add_steps(const std::string& name, Scans scans) {
+  const auto add = [&](const char* step, auto before, auto measured) {
+    benchmark::RegisterBenchmark(("step/" + std::string(step) + "/" + name).c_str(),
+                                 [=](benchmark::State& s) { run_step(s, scans, before, measured); });
+  };
+  using C = Candidates;
+  Penalties penalties{1.1f, 0, 0, CountedWindow(64)};
+  for (int32_t i = 0; i < 64; ++i) penalties.accept(i * 997);
+  const auto nothing = [](C&) {};
+  const auto k40 = [](C& c) { TopK{40}.apply(c); };
+  benchmark::RegisterBenchmark(("step/begin/" + name).c_str(), [=](benchmark::State& s) {
+    std::vector<float> row = make_row();
+    Candidates candidates(scans);
+    for (auto _ : s) benchmark::DoNotOptimize(candidates.begin(row, 1, 1));
+    s.SetBytesProcessed(s.iterations() * kTokens * int64_t(sizeof(float)));
+  });
+  add("penalties(64 tokens)", nothing, [penalties](C& c) { penalties.apply(c); });
+  add("top_k(40) of the row", nothing, k40);
+  add("top_k(1000) of the row", nothing, [](C& c) { TopK{1000}.apply(c); });
+  add("top_p(0.95) of the row", nothing, [](C& c) { TopP{0.95f, 1}.apply(c); });
+  add("top_p(0.95) of 40", k40, [](C& c) { TopP{0.95f, 1}.apply(c); });
+  add("min_p(0.05) of the row", nothing, [](C& c) { MinP{0.05f, 1}.apply(c); });
+  add("min_p(0.05) of 40", k40, [](C& c) { MinP{0.05f, 1}.apply(c); });
+  add("temperature of 40", k40, [](C& c) { Temperature{0.7f}.apply(c); });
+  add("dist of the row", nothing, [](C& c) { Dist{}.apply(c); });
+  add("dist of 40", k40, [](C& c) { Dist{}.apply(c); });
+  add("greedy of the row", nothing, [](C& c) { Greedy{}.apply(c); });
+}
+
+void add_chains(const std::string& name, Scans scans) {
+  const auto add = [&](const char* chain, SamplingParams params) {
+    params.seed = 1;
+    benchmark::RegisterBenchmark(("chain/" + std::string(chain) + "/" + name).c_str(),
+                                 [=](benchmark::State& s) { run_chain(s, params, scans); });
+  };
+  add("default", {});
+  add("greedy", {.temperature = 0});
+  add("only_temperature", {.temperature = 0.7f, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1});
+  add("only_min_p", {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0.05f, .repeat_penalty = 1});
+  add("only_top_p", {.temperature = 1, .top_k = 0, .top_p = 0.95f, .min_p = 0, .repeat_penalty = 1});
+}
+
+// Text of the letter that almost completes a long stop string: the most a byte can cost.
+void stop_strings(benchmark::State& state) {
+  Result<StopStrings> stop = StopStrings::create({std::string(1023, 'a') + "b", "</s>", "User:"});
+  if (!stop) return state.SkipWithError(stop.error().message.c_str());
+  const std::string piece(4, 'a');
+  for (auto _ : state) benchmark::DoNotOptimize(stop->push(piece));
+  state.SetBytesProcessed(state.iterations() * int64_t(piece.size()));
+}
+
+void add_all() {
+  const KernelList list = all_kernels();
+  for (int32_t i = 0; i < list.count; ++i) {
+    if (!list.items[i]->supported()) continue;
+    add_chains(list.items[i]->name, scans_of(*list.items[i]));
+    add_steps(list.items[i]->name, scans_of(*list.items[i]));
+  }
+  add_chains("definition", Scans::scalar());
+  benchmark::RegisterBenchmark("stop_strings/piece of 4 bytes", stop_strings);
+}
+
+}  // namespace
+}  // namespace linnet
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  linnet::add_all();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

@@ -1,0 +1,343 @@
+#include "capi/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "gguf/base/json.h"
+
+namespace linnet {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::infinity();
+constexpr double kBig = 9007199254740992.0;  // 2^53: whole numbers beyond it do not survive JSON
+using G = OptionGroup;
+using O = Options;
+
+const OptionRow kRows[] = {
+    {G::sampling, "temp", "temperature", "--temp", &O::temp, 0, 1000, "",
+     "divides the logits; 0 always picks the likeliest token"},
+    {G::sampling, "top_k", "", "--top-k", &O::top_k, -1, 1e9, "", "keeps the k likeliest tokens; 0 or -1 keeps all"},
+    {G::sampling, "top_p", "", "--top-p", &O::top_p, 0, 1, "",
+     "keeps the likeliest tokens that together reach this probability"},
+    {G::sampling, "min_p", "", "--min-p", &O::min_p, 0, 1, "",
+     "keeps tokens at least this many times as likely as the likeliest"},
+    {G::sampling, "repeat_penalty", "repetition_penalty", "--repeat-penalty", &O::repeat_penalty, 0.01, 100, "",
+     "makes tokens of the recent text less likely; 1 is off"},
+    {G::sampling, "presence_penalty", "", "--presence-penalty", &O::presence_penalty, -100, 100, "",
+     "subtracted from the logit of every token in the recent text"},
+    {G::sampling, "frequency_penalty", "", "--frequency-penalty", &O::frequency_penalty, -100, 100, "",
+     "subtracted from a token's logit once for each time it is in the recent text"},
+    {G::sampling, "penalty_last_n", "repeat_last_n", "--penalty-last-n", &O::penalty_last_n, -1, 1e9, "",
+     "tokens that count as recent text; -1 means the whole context, 0 turns the penalties off"},
+    {G::sampling, "min_keep", "", "--min-keep", &O::min_keep, 1, 1e9, "",
+     "truncating steps leave at least this many tokens"},
+    {G::sampling, "seed", "", "--seed", &O::seed, -1, kBig, "",
+     "the same seed gives the same text; -1 chooses one and reports it"},
+    {G::stopping, "max_tokens", "n_predict", "-n,--max-tokens", &O::max_tokens, -1, 1e9, "",
+     "tokens to generate at most; -1 means until the context is full"},
+    {G::stopping, "stop", "stop_sequences", "--stop", &O::stop, 0, 0, "",
+     "texts that end the generation; they are not shown (repeatable)"},
+    {G::stopping, "ignore_eos", "", "--ignore-eos", &O::ignore_eos, 0, 0, "", "goes on after end-of-generation tokens"},
+    {G::model, "ctx_size", "n_ctx", "--ctx", &O::ctx_size, 0, 2147483648.0, "",
+     "positions of one sequence; 0 takes the model's own context"},
+    {G::model, "batch_size", "n_batch", "--batch", &O::batch_size, 1, 65536, "", "tokens computed in one step"},
+    {G::model, "threads", "", "-t,--threads", &O::threads, 0, 256, "",
+     "threads that compute; 0 takes min(8, physical cores)"},
+    {G::model, "kv_type", "", "--kv-type", &O::kv_type, 0, 0, "f32 f16 q8_0",
+     "number type of the cached keys and values"},
+    {G::model, "backend", "", "--backend", &O::backend, 0, 0, "scalar avx2 avx512",
+     "kernels to use; default: LINNET_BACKEND of the environment, else the best this machine runs"},
+    {G::backend, "max_concurrent", "", "", &O::max_concurrent, 1, 256, "", "sequences computed together in one step"},
+    {G::backend, "queue_size", "", "", &O::queue_size, 1, 10000, "",
+     "requests that may wait; more are refused as busy"},
+    {G::backend, "cache_prompt", "", "", &O::cache_prompt, 0, 0, "", "shares pages between prompts that begin alike"},
+    {G::backend, "max_cache_tokens", "", "", &O::max_cache_tokens, 64, kBig, "",
+     "size of the page pool in tokens; at least one context is always there"},
+};
+
+bool same_name(std::string_view a, std::string_view b) {
+  auto plain = [](char c) { return c == '-' ? '_' : static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return plain(x) == plain(y); });
+}
+
+// Calls visit(word) for each word of a space-separated list until it returns true.
+template <class Visit>
+bool any_word(std::string_view words, Visit visit) {
+  while (!words.empty()) {
+    const size_t end = std::min(words.find(' '), words.size());
+    if (end > 0 && visit(words.substr(0, end))) return true;
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return false;
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replace = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replace, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+Error wrong_type(const OptionRow& row, std::string_view found) {
+  return fail(Code::option_type, "{} is {}, expected {} ({}): {}", row.key, found, option_type_name(row),
+              option_range(row), row.sentence);
+}
+
+Status check_number(const OptionRow& row, double value) {
+  if (value >= row.low && value <= row.high) return {};
+  return fail(Code::option_range, "{} is {}, expected {}: {}", row.key, value, option_range(row), row.sentence);
+}
+
+Status check_choice(const OptionRow& row, std::string_view value) {
+  if (row.choices.empty() || any_word(row.choices, [&](std::string_view word) { return word == value; })) return {};
+  return fail(Code::option_range, "{} is \"{}\", expected {}: {}", row.key, value, option_range(row), row.sentence);
+}
+
+template <class T>
+bool parse_number(std::string_view text, T& value) {
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return problem == std::errc() && end == text.data() + text.size();
+}
+
+struct SetText {
+  Options& options;
+  const OptionRow& row;
+  std::string_view text;
+
+  Status operator()(int64_t Options::*member) const {
+    int64_t value = 0;
+    if (!parse_number(text, value)) return wrong_type(row, fmt::format("\"{}\"", text));
+    LINNET_CHECK(check_number(row, static_cast<double>(value)));
+    options.*member = value;
+    return {};
+  }
+  Status operator()(double Options::*member) const {
+    double value = 0;
+    if (!parse_number(text, value) || !std::isfinite(value)) return wrong_type(row, fmt::format("\"{}\"", text));
+    LINNET_CHECK(check_number(row, value));
+    options.*member = value;
+    return {};
+  }
+  Status operator()(bool Options::*member) const {
+    if (text != "true" && text != "false") return wrong_type(row, fmt::format("\"{}\"", text));
+    options.*member = text == "true";
+    return {};
+  }
+  Status operator()(std::string Options::*member) const {
+    LINNET_CHECK(check_choice(row, text));
+    options.*member = std::string(text);
+    return {};
+  }
+  Status operator()(std::vector<std::string> Options::*member) const {
+    (options.*member).emplace_back(text);
+    return {};
+  }
+};
+
+// A JSON value of the row's type, as the text that set_option takes.
+Result<std::string> option_text(const OptionRow& row, const Json& value) {
+  if (std::holds_alternative<std::string Options::*>(row.member) && value.is_string())
+    return std::string(*value.string());
+  if (std::holds_alternative<bool Options::*>(row.member) && value.is_boolean())
+    return fmt::format("{}", *value.boolean());
+  if (std::holds_alternative<double Options::*>(row.member) && value.is_number())
+    return fmt::format("{}", *value.number());
+  if (std::holds_alternative<int64_t Options::*>(row.member) && value.is_number()) {
+    const double number = *value.number();
+    if (number == std::floor(number) && std::abs(number) <= kBig) return fmt::format("{:.0f}", number);
+    return wrong_type(row, fmt::format("{}", number));
+  }
+  return wrong_type(row, value.type_name());
+}
+
+Status set_json(Options& options, const OptionRow& row, const Json& value) {
+  if (auto* list = std::get_if<std::vector<std::string> Options::*>(&row.member)) {
+    if (!value.is_array()) return wrong_type(row, value.type_name());
+    std::vector<std::string> texts;
+    for (const Json& item : value.elements()) {
+      if (!item.is_string())
+        return wrong_type(row, fmt::format("an array with an element of type {}", item.type_name()));
+      texts.emplace_back(*item.string());
+    }
+    options.*(*list) = std::move(texts);
+    return {};
+  }
+  LINNET_TRY(const std::string text, option_text(row, value));
+  return set_option(options, row, text);
+}
+
+Error unknown_key(std::string_view key) {
+  const std::string near = nearest_option(key);
+  if (near.empty()) return fail(Code::option_unknown, "there is no option \"{}\"; linnet options lists them all", key);
+  return fail(Code::option_unknown, "there is no option \"{}\"; did you mean \"{}\"?", key, near);
+}
+
+}  // namespace
+
+std::string_view option_group_name(OptionGroup group) {
+  switch (group) {
+    case OptionGroup::sampling:
+      return "sampling";
+    case OptionGroup::stopping:
+      return "stopping";
+    case OptionGroup::model:
+      return "model";
+    case OptionGroup::backend:
+      return "backend";
+  }
+  return "";
+}
+
+std::span<const OptionRow> option_rows() { return kRows; }
+
+const OptionRow* find_option(std::string_view name) {
+  for (const OptionRow& row : kRows) {
+    if (same_name(name, row.key)) return &row;
+    if (same_name(name, fmt::format("{}.{}", option_group_name(row.group), row.key))) return &row;
+    if (any_word(row.aliases, [&](std::string_view alias) { return same_name(name, alias); })) return &row;
+  }
+  return nullptr;
+}
+
+std::string nearest_option(std::string_view name) {
+  std::string best;
+  size_t distance = std::max<size_t>(2, name.size() / 3) + 1;
+  auto consider = [&](std::string_view candidate) {
+    const size_t d = edit_distance(name, candidate);
+    if (d < distance) distance = d, best = std::string(candidate);
+    return false;
+  };
+  for (const OptionRow& row : kRows) {
+    consider(row.key);
+    any_word(row.aliases, consider);
+  }
+  return best;
+}
+
+std::string_view option_type_name(const OptionRow& row) {
+  static constexpr std::string_view names[] = {"a whole number", "a number", "true or false", "text",
+                                               "a list of texts"};
+  return names[row.member.index()];
+}
+
+std::string option_range(const OptionRow& row) {
+  if (row.member.index() <= 1)
+    return row.high == kNone ? fmt::format("at least {}", row.low) : fmt::format("{} to {}", row.low, row.high);
+  if (row.choices.empty()) return "any";
+  std::string words;
+  any_word(row.choices, [&](std::string_view word) {
+    words += (words.empty() ? "" : ", ") + std::string(word);
+    return false;
+  });
+  return "one of " + words;
+}
+
+std::string option_value(const OptionRow& row, const Options& options) {
+  return std::visit(
+      [&](auto member) -> std::string {
+        const auto& value = options.*member;
+        using T = std::decay_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+          std::string text = "[";
+          for (const std::string& item : value) text += (text.size() > 1 ? "," : "") + json_quote(item);
+          return text + "]";
+        } else {
+          return fmt::format("{}", value);
+        }
+      },
+      row.member);
+}
+
+Status set_option(Options& options, const OptionRow& row, std::string_view text) {
+  return std::visit([&](auto member) { return SetText{options, row, text}(member); }, row.member);
+}
+
+Status set_options_json(Options& options, std::string_view text) {
+  std::vector<std::string> duplicates;
+  LINNET_TRY(const Json json, parse_json(text, &duplicates));
+  if (!duplicates.empty())
+    return fail(Code::json_syntax, "the key at {} stands twice in one object; keep one of them", duplicates.front());
+  if (!json.is_object())
+    return fail(Code::json_type, "the configuration is {}, expected an object of options", json.type_name());
+  Options changed = options;
+  for (const auto& [key, value] : json.members()) {
+    if (const OptionRow* row = find_option(key)) {
+      LINNET_CHECK(set_json(changed, *row, value));
+      continue;
+    }
+    const bool is_group = std::any_of(std::begin(kRows), std::end(kRows), [&](const OptionRow& row) {
+      return same_name(key, option_group_name(row.group));
+    });
+    if (!is_group || !value.is_object()) return unknown_key(key);
+    for (const auto& [inner, inner_value] : value.members()) {
+      const OptionRow* row = find_option(inner);
+      if (!row) return unknown_key(inner);
+      LINNET_CHECK(set_json(changed, *row, inner_value));
+    }
+  }
+  options = std::move(changed);
+  return {};
+}
+
+std::string options_markdown() {
+  std::string out;
+  const Options defaults;
+  for (const OptionGroup group : {G::sampling, G::stopping, G::model, G::backend}) {
+    out += fmt::format(
+        "## {}\n\n| key | also | flags | type | range | default | what it does |\n|---|---|---|---|---|---|---|\n",
+        option_group_name(group));
+    for (const OptionRow& row : kRows) {
+      if (row.group != group) continue;
+      const std::string flags(row.flags);
+      out += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} |\n", row.key, row.aliases,
+                         flags.empty() ? "" : "`" + flags + "`", option_type_name(row), option_range(row),
+                         option_value(row, defaults), row.sentence);
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+Result<KvType> kv_type_of(const Options& options) {
+  if (options.kv_type == "f32") return KvType::f32;
+  if (options.kv_type == "f16") return KvType::f16;
+  if (options.kv_type == "q8_0") return KvType::q8_0;
+  return fail(Code::option_range, "kv_type is \"{}\", expected f32, f16 or q8_0", options.kv_type);
+}
+
+SamplingParams sampling_params(const Options& o) {
+  return {.temperature = static_cast<float>(o.temp),
+          .top_k = static_cast<int32_t>(o.top_k),
+          .top_p = static_cast<float>(o.top_p),
+          .min_p = static_cast<float>(o.min_p),
+          .repeat_penalty = static_cast<float>(o.repeat_penalty),
+          .presence_penalty = static_cast<float>(o.presence_penalty),
+          .frequency_penalty = static_cast<float>(o.frequency_penalty),
+          .penalty_last_n = static_cast<int32_t>(o.penalty_last_n),
+          .min_keep = static_cast<int32_t>(o.min_keep),
+          .seed = o.seed};
+}
+
+EngineOptions engine_options(const Options& o) {
+  EngineOptions e;
+  e.forward.threads = static_cast<int32_t>(o.threads);
+  e.forward.backend = o.backend;
+  e.context = o.ctx_size;
+  e.max_concurrent = o.max_concurrent;
+  e.queue_size = o.queue_size;
+  e.batch_tokens = o.batch_size;
+  e.cache_tokens = o.max_cache_tokens;
+  e.prefix_cache = o.cache_prompt;
+  return e;
+}
+
+}  // namespace linnet

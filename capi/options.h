@@ -1,0 +1,89 @@
+// The options table: one row per key. Command-line flags, help texts, JSON keys, range checks, error sentences,
+// docs/options.md and status output all come from these rows.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "gguf/base/error.h"
+#include "kernels/kernels.h"
+#include "runtime/engine.h"
+#include "runtime/model.h"
+
+namespace linnet {
+
+// Every option with its default. A row of the table names each member.
+struct Options {
+  // sampling
+  double temp = 0.7;
+  int64_t top_k = 40;
+  double top_p = 0.95;
+  double min_p = 0.05;
+  double repeat_penalty = 1.10;
+  double presence_penalty = 0;
+  double frequency_penalty = 0;
+  int64_t penalty_last_n = 64;
+  int64_t min_keep = 1;
+  int64_t seed = -1;
+  // stopping
+  int64_t max_tokens = 512;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+  // model
+  int64_t ctx_size = 2048;
+  int64_t batch_size = 512;
+  int64_t threads = 0;
+  std::string kv_type = "f16";
+  std::string backend;
+  // backend
+  int64_t max_concurrent = 8;
+  int64_t queue_size = 50;
+  bool cache_prompt = true;
+  int64_t max_cache_tokens = 100000;
+};
+
+// Where an option applies: which commands offer its flag, and the JSON object it belongs to.
+enum class OptionGroup { sampling, stopping, model, backend };
+std::string_view option_group_name(OptionGroup group);
+
+struct OptionRow {
+  OptionGroup group;
+  std::string_view key;      // JSON key inside the group's object, also accepted at the top level: "temp"
+  std::string_view aliases;  // other spellings of the key, separated by spaces
+  std::string_view flags;    // command line: "-t,--threads"
+  std::variant<int64_t Options::*, double Options::*, bool Options::*, std::string Options::*,
+               std::vector<std::string> Options::*>
+      member;
+  double low, high;          // numbers: accepted range, inclusive
+  std::string_view choices;  // text: accepted words separated by spaces; empty: any
+  std::string_view sentence;
+};
+
+std::span<const OptionRow> option_rows();
+// By key, alias or "group.key"; case and '-'/'_' do not matter. Null when there is none.
+const OptionRow* find_option(std::string_view name);
+// The known name nearest to a misspelt one, or empty when none is near.
+std::string nearest_option(std::string_view name);
+
+std::string_view option_type_name(const OptionRow& row);                 // "integer", "number", ...
+std::string option_range(const OptionRow& row);                          // "0 to 2", "f32, f16 or q8_0"
+std::string option_value(const OptionRow& row, const Options& options);  // as text; lists as JSON
+
+// Sets one option from text, as the command line does. Errors: option_type, option_range.
+Status set_option(Options& options, const OptionRow& row, std::string_view text);
+// Sets options from a JSON object, nested ({"sampling":{"temp":0.5}}) or flat ({"temp":0.5}). Unknown keys are an error
+// with the nearest known name. Nothing is changed when an error is returned.
+Status set_options_json(Options& options, std::string_view json);
+
+// The table as Markdown, for docs/options.md.
+std::string options_markdown();
+
+Result<KvType> kv_type_of(const Options& options);
+SamplingParams sampling_params(const Options& options);
+EngineOptions engine_options(const Options& options);
+
+}  // namespace linnet

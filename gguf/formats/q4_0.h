@@ -1,0 +1,31 @@
+// Q4_0: 32 values, one scale, 4-bit codes with offset 8:  value = (code - 8) * d
+// Low nibbles of qs hold values 0-15, high nibbles 16-31.
+#pragma once
+
+#include "gguf/base/half.h"
+#include "gguf/types.h"
+
+namespace linnet {
+
+struct Q4_0 {
+  static constexpr Type type = Type::q4_0;
+  static constexpr int values = 32;
+  static constexpr int unit = 32;
+  static constexpr bool has_min = false;
+
+  struct __attribute__((packed)) Block {
+    Half d;
+    uint8_t qs[16];
+  };
+
+  // 0..15.
+  LINNET_INLINE static int32_t code(const Block& b, int i) { return b.qs[i & 15] >> (i & 16 ? 4 : 0) & 15; }
+  LINNET_INLINE static float value(const Block& b, int i) { return float(code(b, i) - 8) * to_float(b.d); }
+  LINNET_INLINE static float scale(const Block& b) { return to_float(b.d); }
+  LINNET_INLINE static int32_t weight(const Block& b, int i) { return code(b, i) - 8; }
+
+  static void encode(const float* x /*[32]*/, Block& b);
+};
+static_assert(sizeof(Q4_0::Block) == 18);
+
+}  // namespace linnet

@@ -1,0 +1,19 @@
+#include "gguf/formats/q5_1.h"
+
+#include <cstring>
+
+#include "gguf/formats/fit.h"
+
+namespace linnet {
+
+void Q5_1::encode(const float* x, Block& b) {
+  int8_t q[32];
+  const HalfPair fit = fit_half_pair(x, Steps{0, 31}, kSearch5, q);
+  b.d = fit.d;
+  b.m = fit.offset;
+  std::memset(b.qh, 0, sizeof(b.qh));
+  for (int i = 0; i < 32; ++i) b.qh[i / 8] = uint8_t(b.qh[i / 8] | q[i] >> 4 << (i % 8));
+  for (int i = 0; i < 16; ++i) b.qs[i] = uint8_t((q[i] & 15) | (q[i + 16] & 15) << 4);
+}
+
+}  // namespace linnet

@@ -1,0 +1,37 @@
+// Q5_1: 32 values, scale and offset, 5-bit codes:  value = code * d + m
+// Low nibbles of qs hold values 0-15, high nibbles 16-31; the fifth bit of value i is bit i of qh, a little-endian u32.
+#pragma once
+
+#include "gguf/base/half.h"
+#include "gguf/types.h"
+
+namespace linnet {
+
+struct Q5_1 {
+  static constexpr Type type = Type::q5_1;
+  static constexpr int values = 32;
+  static constexpr int unit = 32;
+  static constexpr bool has_min = true;
+
+  struct __attribute__((packed)) Block {
+    Half d;
+    Half m;
+    uint8_t qh[4];
+    uint8_t qs[16];
+  };
+
+  // 0..31.
+  LINNET_INLINE static int32_t code(const Block& b, int i) {
+    return (b.qs[i & 15] >> (i & 16 ? 4 : 0) & 15) | (b.qh[i >> 3] >> (i & 7) & 1) << 4;
+  }
+  LINNET_INLINE static float value(const Block& b, int i) { return float(code(b, i)) * to_float(b.d) + to_float(b.m); }
+  LINNET_INLINE static float scale(const Block& b) { return to_float(b.d); }
+  LINNET_INLINE static int32_t weight(const Block& b, int i) { return code(b, i); }
+  LINNET_INLINE static float minimum(const Block& b) { return -to_float(b.m); }
+  LINNET_INLINE static int32_t min_weight(const Block&, int) { return 1; }
+
+  static void encode(const float* x /*[32]*/, Block& b);
+};
+static_assert(sizeof(Q5_1::Block) == 24);
+
+}  // namespace linnet

@@ -1,0 +1,15 @@
+#include "gguf/formats/q8_0.h"
+
+#include <cstring>
+
+#include "gguf/formats/fit.h"
+
+namespace linnet {
+
+void Q8_0::encode(const float* x, Block& b) {
+  int8_t q[32];
+  b.d = fit_half(x, Steps{-127, 127}, kSearch8, q);
+  std::memcpy(b.qs, q, sizeof(q));
+}
+
+}  // namespace linnet

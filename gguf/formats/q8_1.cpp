@@ -1,0 +1,18 @@
+#include "gguf/formats/q8_1.h"
+
+#include <cstring>
+
+#include "gguf/formats/fit.h"
+
+namespace linnet {
+
+void Q8_1::encode(const float* x, Block& b) {
+  int8_t q[32];
+  b.d = fit_half(x, Steps{-127, 127}, kSearch8, q);
+  std::memcpy(b.qs, q, sizeof(q));
+  int sum = 0;
+  for (const int8_t code : q) sum += code;
+  b.s = finite_half(to_float(b.d) * float(sum));
+}
+
+}  // namespace linnet

@@ -1,0 +1,91 @@
+// The byte view of quantized formats that the vector paths multiply with:
+//
+//   weight(i) = sub_scale(i / sub) * (byte(i) - offset),  0 <= byte(i) <= max
+//
+// `byte` is unsigned because vpdpbusd and vpmaddubsw want one unsigned operand; the offset is put right with the sums of
+// the activations. Every bound below follows from `max`, |q| <= 127 for activations, and sub-scales in -128..127.
+#pragma once
+
+#include <cstdint>
+
+#include "gguf/base/inline.h"
+#include "gguf/formats/formats.h"
+
+namespace linnet {
+
+// Formats whose code() is the byte already.
+template <class F, int Offset, int Max>
+struct PlainCodes {
+  static constexpr int offset = Offset, max = Max;
+  LINNET_INLINE static int byte(const typename F::Block& b, int i) { return F::code(b, i); }
+};
+
+// Formats of signed bytes without sub-scales.
+template <class F>
+struct SignedCodes {
+  static constexpr int offset = 128, max = 255;
+  LINNET_INLINE static int byte(const typename F::Block& b, int i) { return F::weight(b, i) + 128; }
+};
+
+// Formats whose 4-bit code selects a signed byte of kIq4Table.
+template <class F>
+struct TableCodes {
+  static constexpr int offset = 128, max = 255;
+  LINNET_INLINE static int byte(const typename F::Block& b, int i) { return kIq4Table[F::code(b, i)] + 128; }
+};
+
+template <class F>
+struct CodesOf;
+template <> struct CodesOf<Q4_0> : PlainCodes<Q4_0, 8, 15> {};
+template <> struct CodesOf<Q4_1> : PlainCodes<Q4_1, 0, 15> {};
+template <> struct CodesOf<Q5_0> : PlainCodes<Q5_0, 16, 31> {};
+template <> struct CodesOf<Q5_1> : PlainCodes<Q5_1, 0, 31> {};
+template <> struct CodesOf<Q8_0> : SignedCodes<Q8_0> {};
+template <> struct CodesOf<Q8_1> : SignedCodes<Q8_1> {};
+template <> struct CodesOf<Q8_K> : SignedCodes<Q8_K> {};
+template <> struct CodesOf<Q2_K> : PlainCodes<Q2_K, 0, 3> {};
+template <> struct CodesOf<Q3_K> : PlainCodes<Q3_K, 4, 7> {};
+template <> struct CodesOf<Q4_K> : PlainCodes<Q4_K, 0, 15> {};
+template <> struct CodesOf<Q5_K> : PlainCodes<Q5_K, 0, 31> {};
+template <> struct CodesOf<Q6_K> : PlainCodes<Q6_K, 32, 63> {};
+template <> struct CodesOf<IQ4_NL> : TableCodes<IQ4_NL> {};
+template <> struct CodesOf<IQ4_XS> : TableCodes<IQ4_XS> {};
+
+template <class F>
+struct Codes : CodesOf<F> {
+  using Block = typename F::Block;
+  static constexpr int unit = F::unit;
+  static constexpr bool has_min = F::has_min;
+  static constexpr bool scaled = requires(const Block& b) { F::sub_scale(b, 0); };
+  static constexpr int sub = [] {
+    if constexpr (scaled) return F::sub; else return F::unit;
+  }();
+  static constexpr int subs = unit / sub;  // sub-blocks of a unit
+  // Bytes that use the sign bit of an int8 need care where two products are added in 16 bits.
+  static constexpr bool wide = CodesOf<F>::max > 127;
+  static constexpr int group = unit == 32 ? 8 : 4;  // units that decode takes at once, a multiple of the accumulators
+  static_assert(F::values == F::unit && (unit == 32 || unit == 256));
+
+  LINNET_INLINE static void bytes(const Block& b, uint8_t* out /*[unit]*/) {
+    for (int i = 0; i < unit; ++i) out[i] = uint8_t(CodesOf<F>::byte(b, i));
+  }
+  LINNET_INLINE static int16_t sub_scale(const Block& b, int j) {
+    if constexpr (scaled) return int16_t(F::sub_scale(b, j)); else return 1;
+  }
+  LINNET_INLINE static int16_t sub_min(const Block& b, int j) {
+    if constexpr (has_min && scaled) return int16_t(F::sub_min(b, j)); else return has_min;
+  }
+  LINNET_INLINE static float minimum(const Block& b) {
+    if constexpr (has_min) return F::minimum(b); else return 0;
+  }
+};
+
+// The 8-bit activations of n rows in the form that a format wants.
+struct QuantRows {
+  const int8_t* q;        // [n][cols]
+  const int16_t* sums;    // [n][cols/32] of 32 values, or [n][cols/16] of 16 for unit 256
+  const float* d;         // [n][cols/unit]
+  int64_t q_stride, sums_stride, d_stride;  // elements from one row to the next
+};
+
+}  // namespace linnet

@@ -1,0 +1,189 @@
+// How AVX2 reads quantized blocks: bytes of a unit as registers in natural order, sub-scales and sub-minimums as int16
+// words. Formats of whole signed bytes stay signed (vpmaddubsw would saturate with an unsigned byte; see dot_avx2.h).
+// No load leaves the block it is for: weights are mapped files, and the page after the last block may not exist.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/cpu/quads.h"
+
+namespace linnet {
+namespace {
+
+LINNET_INLINE __m256i twice128(const void* p) { return _mm256_broadcastsi128_si256(load128(p)); }
+LINNET_INLINE __m256i halves128(int64_t low, int64_t high) { return _mm256_set_epi64x(high, high, low, low); }
+LINNET_INLINE __m256i masked(__m256i x, int mask) { return _mm256_and_si256(x, _mm256_set1_epi8(char(mask))); }
+// Bytes shifted so that bit `from` comes to bit `to`; what crosses between bytes is for a mask to drop.
+template <int from, int to>
+LINNET_INLINE __m256i moved_bit(__m256i x) {
+  if constexpr (from > to) return _mm256_srli_epi16(x, from - to);
+  else if constexpr (from < to) return _mm256_slli_epi16(x, to - from);
+  else return x;
+}
+
+// --- Units of 32. ---
+
+template <class F>
+LINNET_INLINE __m256i nibbles32(const uint8_t* qs) {
+  const __m256i codes = masked(_mm256_srlv_epi64(twice128(qs), halves128(0, 4)), 15);
+  if constexpr (Codes<F>::wide) return _mm256_shuffle_epi8(twice128(kIq4Table), codes);
+  else return codes;
+}
+// 16 in the bytes whose bit of qh is set.
+LINNET_INLINE __m256i fifth_bits(const uint8_t* qh) {
+  int32_t bits;
+  std::memcpy(&bits, qh, 4);
+  const __m256i byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i bit_of = _mm256_set1_epi64x(int64_t(0x8040201008040201));
+  const __m256i spread = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(bits), byte_of), bit_of);
+  return masked(_mm256_cmpeq_epi8(spread, bit_of), 16);
+}
+template <class F>
+LINNET_INLINE __m256i bytes32(const typename F::Block& b) {
+  if constexpr (Codes<F>::wide && sizeof(b.qs) == 32) {
+    return load256(b.qs);
+  } else {
+    const __m256i nibbles = nibbles32<F>(b.qs);
+    if constexpr (requires { b.qh; }) return _mm256_or_si256(nibbles, fifth_bits(b.qh));
+    else return nibbles;
+  }
+}
+
+// --- Units of 256: bytes<k>(b) gives values 32k..32k+31. words(b, scale, minimum) gives, for values 16i..16i+15, the
+// sub-scale and the sub-minimum in word i. ---
+
+// The slow way, for formats without one of their own.
+template <class F>
+struct Unit256 {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const typename F::Block& b) {
+    alignas(32) uint8_t buffer[32];
+    for (int i = 0; i < 32; ++i) buffer[i] = uint8_t(Codes<F>::byte(b, 32 * k + i) - (Codes<F>::wide ? 128 : 0));
+    return load256(buffer);
+  }
+  LINNET_INLINE static void words(const typename F::Block& b, __m256i& scale, __m256i& minimum) {
+    alignas(32) int16_t s[16], m[16];
+    for (int i = 0; i < 16; ++i) {
+      s[i] = Codes<F>::sub_scale(b, i * 16 / Codes<F>::sub);
+      m[i] = Codes<F>::sub_min(b, i * 16 / Codes<F>::sub);
+    }
+    scale = load256(s), minimum = load256(m);
+  }
+};
+
+// Q4_K and Q5_K (gguf/formats/k_scales.h). The first 16 bytes of a block are d, dmin and the 12 packed bytes, dwords
+// [d dmin][bytes 0-3][4-7][8-11].
+LINNET_INLINE void k_words(const void* block, __m256i& scale, __m256i& minimum) {
+  const __m128i head = load128(block);
+  // Dwords [0-3][4-7][8-11][8-11 >> 4], masked to the low bits; [.][.][0-3 >> 2][4-7 >> 2] masked to bits 4, 5. The
+  // result's bytes are sub-scales 0-3, sub-minimums 0-3, sub-scales 4-7, sub-minimums 4-7.
+  const __m128i low = _mm_and_si128(_mm_srlv_epi32(_mm_shuffle_epi32(head, _MM_SHUFFLE(3, 3, 2, 1)), _mm_setr_epi32(0, 0, 0, 4)),
+                                    _mm_setr_epi32(0x3f3f3f3f, 0x3f3f3f3f, 0x0f0f0f0f, 0x0f0f0f0f));
+  const __m128i high = _mm_and_si128(_mm_srli_epi32(_mm_shuffle_epi32(head, _MM_SHUFFLE(2, 1, 0, 0)), 2),
+                                     _mm_setr_epi32(0, 0, 0x30303030, 0x30303030));
+  const __m256i six = _mm256_broadcastsi128_si256(_mm_or_si128(low, high));
+  const __m256i order = _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1,  //
+                                         8, -1, 8, -1, 9, -1, 9, -1, 10, -1, 10, -1, 11, -1, 11, -1);
+  scale = _mm256_shuffle_epi8(six, order);
+  minimum = _mm256_shuffle_epi8(_mm256_srli_epi64(six, 32), order);
+}
+template <int k>
+LINNET_INLINE __m256i k_nibbles(const uint8_t* qs) {
+  const __m256i both = load256(qs + 32 * (k / 2));
+  return masked(k % 2 ? _mm256_srli_epi16(both, 4) : both, 15);
+}
+
+template <>
+struct Unit256<Q4_K> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const Q4_K::Block& b) {
+    return k_nibbles<k>(b.qs);
+  }
+  LINNET_INLINE static void words(const Q4_K::Block& b, __m256i& scale, __m256i& minimum) {
+    k_words(&b, scale, minimum);
+  }
+};
+
+template <>
+struct Unit256<Q5_K> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const Q5_K::Block& b) {
+    return _mm256_or_si256(k_nibbles<k>(b.qs), masked(moved_bit<k, 4>(load256(b.qh)), 16));
+  }
+  LINNET_INLINE static void words(const Q5_K::Block& b, __m256i& scale, __m256i& minimum) {
+    k_words(&b, scale, minimum);
+  }
+};
+
+template <>
+struct Unit256<Q6_K> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const Q6_K::Block& b) {
+    constexpr int half = k / 4, j = k % 4;
+    const __m256i low = load256(b.ql + 64 * half + 32 * (j % 2));
+    return _mm256_or_si256(masked(j < 2 ? low : _mm256_srli_epi16(low, 4), 15),
+                           masked(moved_bit<2 * j, 4>(load256(b.qh + 32 * half)), 0x30));
+  }
+  LINNET_INLINE static void words(const Q6_K::Block& b, __m256i& scale, __m256i&) {
+    scale = _mm256_cvtepi8_epi16(load128(b.scales));
+  }
+};
+
+template <>
+struct Unit256<Q2_K> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const Q2_K::Block& b) {
+    return masked(_mm256_srli_epi16(load256(b.qs + 32 * (k / 4)), 2 * (k % 4)), 3);
+  }
+  LINNET_INLINE static void words(const Q2_K::Block& b, __m256i& scale, __m256i& minimum) {
+    const __m256i both = _mm256_cvtepu8_epi16(load128(b.scales));
+    scale = masked(both, 15);
+    minimum = _mm256_srli_epi16(both, 4);
+  }
+};
+
+template <>
+struct Unit256<Q3_K> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const Q3_K::Block& b) {
+    return _mm256_or_si256(masked(_mm256_srli_epi16(load256(b.qs + 32 * (k / 4)), 2 * (k % 4)), 3),
+                           masked(moved_bit<k, 2>(load256(b.hmask)), 4));
+  }
+  LINNET_INLINE static void words(const Q3_K::Block& b, __m256i& scale, __m256i&) {
+    // The last 16 bytes of a block: two of qs, the 12 packed bytes, d.
+    const __m128i tail = load128(b.qs + 62);
+    const __m128i nibbles = _mm_shuffle_epi8(tail, _mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 6, 7, 8, 9));
+    const __m128i low = _mm_and_si128(_mm_srlv_epi64(nibbles, _mm_set_epi64x(4, 0)), _mm_set1_epi8(15));
+    // Upper bits of sub-scales 4j..4j+3 are bits 2j, 2j + 1 of bytes 8-11: moved to bits 4, 5 by 4 - 2j.
+    const __m128i upper = _mm_shuffle_epi8(tail, _mm_setr_epi8(10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13));
+    const __m128i moved = _mm_srlv_epi32(_mm_sllv_epi32(upper, _mm_setr_epi32(4, 2, 0, 0)), _mm_setr_epi32(0, 0, 0, 2));
+    const __m128i six = _mm_or_si128(low, _mm_and_si128(moved, _mm_set1_epi8(0x30)));
+    scale = _mm256_cvtepi8_epi16(_mm_sub_epi8(six, _mm_set1_epi8(32)));
+  }
+};
+
+template <>
+struct Unit256<Q8_K> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const Q8_K::Block& b) {
+    return load256(b.qs + 32 * k);
+  }
+  LINNET_INLINE static void words(const Q8_K::Block&, __m256i& scale, __m256i&) { scale = _mm256_set1_epi16(1); }
+};
+
+template <>
+struct Unit256<IQ4_XS> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const IQ4_XS::Block& b) {
+    return nibbles32<IQ4_XS>(b.qs + 16 * k);
+  }
+  LINNET_INLINE static void words(const IQ4_XS::Block& b, __m256i& scale, __m256i&) {
+    alignas(32) int16_t s[16];
+    for (int i = 0; i < 16; ++i) s[i] = Codes<IQ4_XS>::sub_scale(b, i / 2);
+    scale = load256(s);
+  }
+};
+
+}  // namespace
+}  // namespace linnet

@@ -1,0 +1,80 @@
+// y = scale * (W x + delta + bias) (+ y), several matrices that share x. Each member computes and finishes its own rows:
+// no barrier.
+#pragma once
+
+#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/work.h"
+
+namespace linnet {
+namespace {
+
+// Where a verb's products lie in scratch: [products floats], then one matrix-product area per member.
+template <class S>
+struct MatrixScratch {
+  float* products;
+  std::byte* areas;
+  int64_t area_bytes;
+
+  MatrixScratch(const Exec& exec, int64_t n, int64_t cols, int64_t product_count)
+      : products(reinterpret_cast<float*>(exec.scratch)),
+        areas(exec.scratch + round_up(product_count * 4, 64)),
+        area_bytes(round_up(Matmul<S>::scratch_bytes(n, cols), 64)) {}
+  std::byte* area(Team team) const { return areas + team.rank * area_bytes; }
+};
+
+// v[0..count) += delta, then bias: rows [r0, r0 + count) of token t.
+LINNET_INLINE void add_delta_bias(const Linear& l, int64_t t, int64_t r0, int64_t count, float* v) {
+  if (l.delta) {
+    const float* delta = l.delta + t * l.w.rows + r0;
+    for (int64_t r = 0; r < count; ++r) v[r] += delta[r];
+  }
+  if (l.bias) {
+    const float* bias = l.bias + r0;
+    for (int64_t r = 0; r < count; ++r) v[r] += bias[r];
+  }
+}
+
+template <class S>
+struct LinearJob {
+  const LinearArgs& a;
+  MatrixScratch<S> scratch;
+
+  void work(Team team) const {
+    float* product = scratch.products;
+    for (int32_t j = 0; j < a.count; ++j) {
+      const Linear& l = a.linears[j];
+      const Range rows = share_rows(l.w.rows, team);
+      float* out = a.add ? product : a.y[j];
+      if (rows.begin < rows.end) {
+        Matmul<S>::rows(out, l.w.rows, l.w, a.x, a.n, rows.begin, rows.end, scratch.area(team));
+        for (int64_t t = 0; t < a.n; ++t) finish(l, t, rows, out + t * l.w.rows, a.y[j] + t * l.w.rows);
+      }
+      product += round_up(a.n * l.w.rows, 16);
+    }
+  }
+
+  void finish(const Linear& l, int64_t t, Range rows, float* v, float* y) const {
+    const int64_t count = rows.end - rows.begin;
+    v += rows.begin;
+    y += rows.begin;
+    add_delta_bias(l, t, rows.begin, count, v);
+    if (a.scale != 1.0f)
+      for (int64_t r = 0; r < count; ++r) v[r] *= a.scale;
+    if (a.add)
+      for (int64_t r = 0; r < count; ++r) y[r] += v[r];
+  }
+};
+
+template <class S>
+void linear(Exec& exec, const LinearArgs& a) {
+  int64_t products = 0, rows = 0;
+  for (int32_t j = 0; j < a.count; ++j) {
+    rows += a.linears[j].w.rows;
+    if (a.add) products += round_up(a.n * a.linears[j].w.rows, 16);
+  }
+  LinearJob<S> job{a, {exec, a.n, a.x.cols, products}};
+  start_job(exec, job, a.n * rows * a.x.cols);
+}
+
+}  // namespace
+}  // namespace linnet

@@ -1,0 +1,52 @@
+// What AVX2 and AVX-512 share: four lanes, one per unit of four consecutive ones (the four canonical accumulators).
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "gguf/base/half.h"
+#include "kernels/cpu/codes.h"
+
+namespace linnet {
+namespace {
+
+LINNET_INLINE __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+LINNET_INLINE __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+
+// Four binary16 scales at four addresses.
+LINNET_INLINE __m128 four_halves(Half a, Half b, Half c, Half d) {
+  const uint64_t bits = uint64_t(a.bits) | uint64_t(b.bits) << 16 | uint64_t(c.bits) << 32 | uint64_t(d.bits) << 48;
+  return _mm_cvtph_ps(_mm_cvtsi64_si128(int64_t(bits)));
+}
+
+// Four blocks, anywhere.
+template <class F>
+struct Four {
+  const typename F::Block* at[4];
+  LINNET_INLINE const typename F::Block& operator[](int i) const { return *at[i]; }
+};
+
+template <class F>
+LINNET_INLINE __m128 four_scales(const Four<F>& b) {
+  if constexpr (sizeof(b[0].d) == 2) return four_halves(b[0].d, b[1].d, b[2].d, b[3].d);
+  else return _mm_setr_ps(b[0].d, b[1].d, b[2].d, b[3].d);
+}
+// The factors of the integer sums of minimums, F::minimum.
+template <class F>
+LINNET_INLINE __m128 four_minimums(const Four<F>& b) {
+  if constexpr (!F::has_min) return _mm_setzero_ps();
+  else if constexpr (requires { b[0].dmin; }) return four_halves(b[0].dmin, b[1].dmin, b[2].dmin, b[3].dmin);
+  else return _mm_xor_ps(four_halves(b[0].m, b[1].m, b[2].m, b[3].m), _mm_set1_ps(-0.0f));
+}
+
+// Sums over a group, four units per register.
+template <class F, int N>
+struct GroupSums {
+  static constexpr int quads = Codes<F>::group / 4;
+  __m128i isum[N][quads], msum[N][quads];
+  __m128 d[quads], minimum[quads];
+};
+
+}  // namespace
+}  // namespace linnet

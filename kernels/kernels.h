@@ -1,0 +1,214 @@
+// The one kernel interface: a plain table of functions per backend.
+//
+// Verbs are fused and batched: each takes n rows (tokens of any sequences), does all that one memory pass can do, and
+// is driven by one thread; the backend spreads the work. Shapes stand in brackets, row-major, in elements. Unless a
+// field says otherwise, inputs and outputs must not overlap, pointers are 64-byte aligned at [0], and nothing fails:
+// whatever can be wrong (types, shapes, a missing instruction set) is checked when a model is loaded.
+//
+// CPU results are defined to the bit (docs/canonical-arithmetic.md): the same on every instruction set, with any number
+// of threads, and for a row alone or in a batch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gguf/types.h"
+
+namespace linnet {
+
+class Pool;
+
+// Where verbs run. `scratch` is memory of the caller for intermediate results, at least Kernels::scratch_bytes().
+struct Exec {
+  Pool* pool;
+  std::byte* scratch;
+  int64_t scratch_bytes;
+};
+
+// A weight matrix as it lies in the file.
+struct Weight {
+  const void* data = nullptr;  // [rows][row_bytes(type, cols)]; need not be aligned beyond the file's alignment
+  Type type = Type::f32;
+  int32_t device = 0;
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+
+// y = W x, then delta, then bias.
+struct Linear {
+  Weight w;
+  const float* bias = nullptr;   // [rows] or null
+  const float* delta = nullptr;  // [n][rows] or null: added before bias, norm and rope (adapters)
+};
+
+// The quantized forms that a weight type wants its activations in.
+enum ActivationForm : uint32_t { kForm32 = 1, kForm256 = 2 };  // and float32, which is always there
+
+// Input rows of a matrix product: float32, and 8-bit forms quantized once, not per matrix.
+// A unit of the 8-bit form: d = amax/127, q = round-half-even(x * (127/amax)), |q| <= 127; all 0 when amax is 0.
+// Sums are of q, for formats with minimums or unsigned codes. Forms that are absent are null.
+struct Activations {
+  int64_t cols = 0;
+  float* f32 = nullptr;      // [n][cols]
+  int8_t* q32 = nullptr;     // [n][cols], unit 32: needs cols % 32 == 0
+  float* d32 = nullptr;      // [n][cols/32]
+  int16_t* sum32 = nullptr;  // [n][cols/32]
+  int8_t* q256 = nullptr;    // [n][cols], unit 256: needs cols % 256 == 0
+  float* d256 = nullptr;     // [n][cols/256]
+  int16_t* sum16 = nullptr;  // [n][cols/16], sums of 16 values of q256
+};
+
+enum class KvType : uint32_t { f32, f16, q8_0 };
+
+// One layer's keys and values inside the pages of its layer group. A page holds 64 tokens of all layers of the group;
+// the layer's part starts at k_offset and v_offset (bytes, multiples of 64). Layouts are in kernels/kv_layout.h.
+struct KvLayer {
+  KvType type;
+  int32_t kv_heads;
+  int32_t k_dim;  // values per head of K, and of Q
+  int32_t v_dim;
+  int64_t k_offset;
+  int64_t v_offset;
+};
+inline constexpr int64_t kPageTokens = 64;
+inline constexpr int64_t kSegmentPages = 8;  // attention reduces 512 absolute positions at a time, then merges
+
+// One row of a batch inside the cache: absolute position p lies in page pages[p/64 - first_page], slot p%64.
+struct RowPlace {
+  std::byte* const* pages;  // host pointers; entries outside [begin, end) and position may be null
+  int64_t first_page;       // absolute page number of pages[0]
+  int64_t position;         // where this row's key and value are stored
+  int64_t begin, end;       // absolute positions it attends to: begin <= p < end (masks and windows become ranges)
+};
+
+enum class Rope : uint32_t { none, adjacent, half };  // pairs (2i, 2i+1) or (i, i + dims/2)
+enum class Norm : uint32_t { rms, layer };
+enum class Glu : uint32_t { none_silu, silu, gelu_tanh };  // none_*: no gate; else act(gate) * up
+
+struct EmbedArgs {
+  int64_t n;
+  const int32_t* tokens;  // [n], each < w.rows
+  Weight w;               // [vocab][dim]
+  float scale;            // multiplies the row (1 for most families)
+  float* out;             // [n][dim]
+};
+
+// out = norm(x) * weight (+ bias), in the forms asked for.
+// rms: x * (1/sqrt(mean(x^2) + eps)) * weight. layer: (x - mean) * (1/sqrt(mean((x-mean)^2) + eps)) * weight + bias.
+struct NormArgs {
+  int64_t n;
+  Norm kind;
+  float eps;
+  const float* x;       // [n][out.cols]
+  const float* weight;  // [cols] or null
+  const float* bias;    // [cols] or null
+  uint32_t forms;       // ActivationForm bits to make besides float32
+  Activations out;
+};
+
+// Q, K and V projections, head norms, rope, and the store into pages.
+struct QkvArgs {
+  int64_t n;
+  Activations x;
+  Linear q, k, v;               // rows: heads*k_dim, kv_heads*k_dim, kv_heads*v_dim
+  int32_t heads;
+  const float* q_norm;          // [k_dim] or null: RMS norm of each head before rope
+  const float* k_norm;          // [k_dim] or null
+  float norm_eps;
+  Rope rope;
+  int32_t rope_dims;            // even, <= k_dim; the rest of a head passes unchanged
+  const float* cos;             // [n][rope_dims/2]: made once per step for all layers (runtime/rope.h)
+  const float* sin;             // [n][rope_dims/2]
+  KvLayer kv;
+  const RowPlace* rows;         // [n]; rows of one batch never share a slot
+  float* q_out;                 // [n][heads*k_dim]
+};
+
+// softmax(scale * q k^T) v over each row's visible range, all heads, grouped queries.
+struct AttentionArgs {
+  int64_t n;
+  const float* q;        // [n][heads*k_dim]
+  int32_t heads;         // a multiple of kv.kv_heads
+  KvLayer kv;
+  const RowPlace* rows;  // [n]; their keys and values are stored already
+  float scale;
+  float softcap;         // 0: none; else s = cap * tanh(s / cap) after the scale
+  const float* sinks;    // [heads] or null: an extra logit per head that takes probability and gives no value
+  uint32_t forms;        // forms of out besides float32
+  Activations out;       // cols = heads*v_dim
+};
+
+// y[j] = scale * (W_j x + delta + bias) (+ y[j] when add).
+struct LinearArgs {
+  int64_t n;
+  Activations x;
+  int32_t count;         // matrices sharing x
+  const Linear* linears; // [count]
+  float* const* y;       // [count] of [n][rows]
+  bool add;              // residual: adds to what y holds
+  float scale;
+};
+
+// out = act(gate x) * (up x), quantized for the next matrix.
+struct GluArgs {
+  int64_t n;
+  Activations x;
+  Linear gate;           // gate.w.data null for kinds without a gate
+  Linear up;
+  Glu kind;
+  uint32_t forms;
+  Activations out;       // cols = up.w.rows
+};
+
+// Turns the keys of one page by an angle per rope pair, in place (context shift: the sinks move forward).
+struct RotateArgs {
+  std::byte* page;
+  KvLayer kv;
+  Rope rope;
+  int32_t rope_dims;
+  const float* cos;      // [rope_dims/2]
+  const float* sin;
+};
+
+struct ScratchNeed {
+  int64_t n;          // most rows in one call
+  int64_t cols;       // longest input row
+  int64_t rows;       // most output rows of one verb (Q+K+V together, gate+up together)
+  int64_t heads, v_dim, context;  // attention
+  int32_t threads;
+};
+
+struct Kernels {
+  const char* name;                 // what LINNET_BACKEND names: "scalar", "avx2", "avx512"
+  bool (*supported)();              // by this machine
+  bool (*can)(Type weight);         // whether matrices of this type run
+  uint32_t (*form)(Type weight);    // the activation form it wants: 0 (float32), kForm32 or kForm256
+  int64_t (*scratch_bytes)(const ScratchNeed&);
+
+  void (*embed)(Exec&, const EmbedArgs&);
+  void (*norm)(Exec&, const NormArgs&);
+  void (*qkv)(Exec&, const QkvArgs&);
+  void (*attention)(Exec&, const AttentionArgs&);
+  void (*linear)(Exec&, const LinearArgs&);
+  void (*glu)(Exec&, const GluArgs&);
+  void (*rotate)(Exec&, const RotateArgs&);
+
+  // Scans over one row of logits, for the sampler; single-threaded, callable from any thread.
+  float (*max)(const float* x, int64_t n);  // NaN when any x is NaN; n >= 1
+  // Writes the indices with x[i] >= threshold in order; returns how many there are (which may exceed capacity: only the
+  // first `capacity` are written).
+  int64_t (*above)(const float* x, int64_t n, float threshold, int32_t* ids, int64_t capacity);
+  float (*sum_exp)(const float* x, int64_t n, float shift);  // sum of exp(x - shift), 32 lanes and the tree
+
+  // The yardstick for matrix products: does `rounds` rounds of int8 multiply-adds from registers on the calling thread;
+  // returns the operations done (a multiply-add is 2).
+  int64_t (*int8_peak)(int64_t rounds);
+};
+
+// Backends of this build, best first; the last is the scalar definition and always supported.
+struct KernelList { const Kernels* const* items; int32_t count; };
+KernelList all_kernels();
+// `name` empty: the first supported one. Null when there is no such backend, or this machine cannot run it.
+const Kernels* find_kernels(const char* name);
+
+}  // namespace linnet

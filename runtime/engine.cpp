@@ -1,0 +1,273 @@
+#include "runtime/engine.h"
+
+#include <algorithm>
+#include <functional>
+#include <new>
+#include <system_error>
+
+#include "gguf/base/hash.h"
+#include "runtime/engine_impl.h"
+
+namespace linnet {
+namespace {
+
+Status in_range(const char* name, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return {};
+  return fail(Code::invalid_argument, "engine option {} is {}, expected {} to {}", name, value, least, most);
+}
+
+Status check(const EngineOptions& o) {
+  LINNET_CHECK(in_range("context", o.context, 0, int64_t{1} << 30));
+  LINNET_CHECK(in_range("max_concurrent", o.max_concurrent, 1, 65536));
+  LINNET_CHECK(in_range("queue_size", o.queue_size, 0, 1 << 20));
+  LINNET_CHECK(in_range("batch_tokens", o.batch_tokens, 1, 65536));
+  return in_range("cache_tokens", o.cache_tokens, 0, int64_t{1} << 40);
+}
+
+// What makes pages of one model useless for another: its shape, its page layout, its weights (a sample of them: reading
+// all would touch the whole file).
+uint64_t identity_of(const Model& model) {
+  Xxh64 hash;
+  const auto add = [&](const auto& value) { hash.update(std::as_bytes(std::span(&value, 1))); };
+  hash.update(std::as_bytes(std::span(model.facts.architecture)));
+  add(model.file().file_bytes());
+  for (const LayerGroup& group : model.groups()) {
+    add(group.window);
+    add(group.page_bytes);
+    add(group.type);
+  }
+  const auto tensors = model.file().tensors();
+  const size_t stride = std::max<size_t>(1, tensors.size() / 8);
+  for (size_t i = 0; i < tensors.size(); i += stride) {
+    hash.update({tensors[i].data, static_cast<size_t>(std::min<uint64_t>(tensors[i].bytes, 4096))});
+  }
+  return hash.digest();
+}
+
+// Short enough for std::string to hold without memory.
+Error out_of_memory() { return {Code::out_of_memory, "out of memory"}; }
+
+// Half of what was asked for is an error.
+Status complete(const Result<Completion>& result) {
+  if (!result) return result.error();
+  if (result->finish_reason != FinishReason::cancelled) return {};
+  return fail(Code::cancelled, "the engine was closed before all positions were computed");
+}
+
+}  // namespace
+
+std::string_view finish_reason_name(FinishReason reason) {
+  constexpr std::string_view names[] = {"eog", "stop_string", "max_tokens", "context_full", "cancelled", "error"};
+  return names[static_cast<size_t>(reason)];
+}
+
+Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model, const EngineOptions& given) {
+  if (!model) return fail(Code::invalid_argument, "the engine needs a model, got none");
+  LINNET_CHECK(check(given));
+  if (model->tokenizer().size() > model->facts.vocab) {
+    return fail(Code::gguf_vocabulary, "the tokenizer has {} tokens and the model's output only {}",
+                model->tokenizer().size(), model->facts.vocab);
+  }
+  EngineOptions options = given;
+  if (options.context == 0) options.context = model->facts.context;
+  if (options.cache_tokens == 0) {
+    options.cache_tokens = std::min(options.context * options.max_concurrent, options.context + 100000);
+  }
+  options.forward.max_rows = options.batch_tokens;
+  options.forward.max_context = options.context;
+  const int64_t pages = (options.cache_tokens + kPageTokens - 1) / kPageTokens;
+  const int64_t context = std::min(options.context, pages * kPageTokens);
+  LINNET_TRY(auto forward, Forward::create(*model, options.forward));
+  return std::unique_ptr<Engine>(
+      new Engine(std::make_unique<Impl>(std::move(model), options, std::move(forward), context, pages)));
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+const Model& Engine::model() const { return *impl_->model; }
+const Forward& Engine::forward() const { return *impl_->forward; }
+
+Engine::Impl::Impl(std::shared_ptr<const Model> m, const EngineOptions& o, std::unique_ptr<Forward> f,
+                   int64_t context_positions, int64_t pages_per_group)
+    : model(std::move(m)),
+      options(o),
+      context(context_positions),
+      forward(std::move(f)),
+      scheduler({o.max_concurrent, o.queue_size, o.batch_tokens}),
+      pool(model->groups(), pages_per_group, identity_of(*model)),
+      step(*model, *forward) {
+  for (const LayerGroup& group : model->groups()) stats.page_bytes += group.page_bytes;
+  stats.pages_total = pages_per_group * static_cast<int64_t>(model->groups().size());
+  stats.workspace_bytes = forward->workspace_bytes();
+}
+
+Engine::Impl::~Impl() {
+  std::unique_lock lock(mutex);
+  stopping = true;
+  work.notify_one();
+  answered.wait(lock, [&] { return callers == 0; });
+  lock.unlock();
+  if (thread.joinable()) thread.join();
+}
+
+Status Engine::Impl::check_tokens(std::span<const int32_t> tokens, int64_t positions) const {
+  if (tokens.empty()) return fail(Code::prompt_empty, "the prompt has no tokens; give at least one (for example BOS)");
+  if (positions > context) {
+    return fail(
+        Code::prompt_too_long,
+        "the prompt takes {} positions, but a sequence holds {} (context {}, cache of {} tokens); shorten it, or "
+        "open the engine with a larger context",
+        positions, context, options.context, pool.capacity() * kPageTokens);
+  }
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] < 0 || tokens[i] >= model->facts.vocab) {
+      return fail(Code::token_range, "token {} of the prompt is id {}, expected 0 to {}", i, tokens[i],
+                  model->facts.vocab - 1);
+    }
+  }
+  return {};
+}
+
+Status Engine::Impl::prepare(Job& job, const Request& r) const {
+  LINNET_CHECK(check_tokens(r.prompt, job.prompt_size));
+  if (r.max_tokens < -1) {
+    return fail(Code::invalid_argument, "max_tokens is {}, expected -1 (until the context is full) or more",
+                r.max_tokens);
+  }
+  const Kernels& k = forward->kernels();
+  LINNET_TRY(job.chain, Chain::create(r.sampling, model->tokenizer(), context, {k.max, k.above, k.sum_exp}));
+  LINNET_TRY(job.stops, StopStrings::create(r.stop));
+  for (const int32_t token : r.prompt) job.chain->accept(token);
+  const int64_t room = context - job.prompt_size;
+  const bool bounded = r.max_tokens >= 0 && r.max_tokens <= room;
+  job.limit = bounded ? r.max_tokens : room;
+  job.limit_reason = bounded ? FinishReason::max_tokens : FinishReason::context_full;
+  job.request = &r;
+  job.salt = r.salt;
+  job.conversation = r.conversation;
+  return {};
+}
+
+// Takes a job in, under the mutex: all or nothing.
+Status Engine::Impl::enter(Job& job) {
+  if (is_engine_thread()) {
+    return fail(Code::invalid_argument, "a callback of a request may not call the engine; return from it first");
+  }
+  if (stopping) return fail(Code::cancelled, "the engine is being closed");
+  if (job.conversation) LINNET_CHECK(conversations.claim(job.conversation));
+  job.id = last_job + 1;
+  Status status;
+  try {
+    status = scheduler.submit(job.id);
+    if (status) jobs.emplace(job.id, &job);
+    if (status && !thread.joinable()) thread = std::thread([this] { loop(); });
+  } catch (const std::bad_alloc&) { status = out_of_memory(); } catch (const std::system_error& e) {
+    status = fail(Code::thread_start, "the system gives no thread for the engine: {}", e.what());
+  }
+  if (status) {
+    ++last_job;
+  } else {
+    jobs.erase(job.id);
+    scheduler.remove(job.id);
+    if (job.conversation) conversations.unclaim(job.conversation);
+  }
+  return status;
+}
+
+Result<Completion> Engine::Impl::wait_for(Job& job) {
+  job.computed_here.resize(static_cast<size_t>(job.prompt_size));
+  job.tokens.reserve(static_cast<size_t>(job.prompt_size + std::min<int64_t>(job.limit, 4096)));
+  std::unique_lock lock(mutex);
+  job.submitted = Job::Clock::now();
+  LINNET_CHECK(enter(job));
+  ++callers;
+  work.notify_one();
+  job.done.wait(lock, [&] { return job.finished; });
+  --callers;
+  if (stopping) answered.notify_all();
+  if (job.error) return std::move(*job.error);
+  return std::move(job.completion);
+}
+
+Result<Completion> Engine::generate(const Request& request, const std::atomic<bool>* cancel) {
+  try {
+    Job job(JobKind::generate, request.prompt);
+    job.cancel = cancel;
+    LINNET_CHECK(impl_->prepare(job, request));
+    return impl_->wait_for(job);
+  } catch (const std::bad_alloc&) { return out_of_memory(); }
+}
+
+Result<std::vector<float>> Engine::logits(const std::vector<int32_t>& tokens, bool all) {
+  try {
+    Job job(all ? JobKind::all_logits : JobKind::last_logits, tokens);
+    LINNET_CHECK(impl_->check_tokens(tokens, job.prompt_size));
+    job.values.resize(static_cast<size_t>((all ? job.prompt_size : 1) * impl_->model->facts.vocab));
+    LINNET_CHECK(complete(impl_->wait_for(job)));
+    return std::move(job.values);
+  } catch (const std::bad_alloc&) { return out_of_memory(); }
+}
+
+Result<std::vector<float>> Engine::score(const std::vector<int32_t>& tokens) {
+  try {
+    Job job(JobKind::score, tokens);
+    LINNET_CHECK(impl_->check_tokens(tokens, job.prompt_size - 1));
+    if (tokens.size() == 1) return std::vector<float>();
+    job.values.resize(tokens.size() - 1);
+    LINNET_CHECK(complete(impl_->wait_for(job)));
+    return std::move(job.values);
+  } catch (const std::bad_alloc&) { return out_of_memory(); }
+}
+
+void Engine::Impl::on_engine(const std::function<void()>& run, const std::function<bool()>& until) {
+  std::unique_lock lock(mutex);
+  if (!thread.joinable() || is_engine_thread()) return run();
+  if (stopping) return;
+  Command command{run, false, commands};
+  commands = &command;
+  ++callers;
+  work.notify_one();
+  answered.wait(lock, [&] { return command.ran && until(); });
+  --callers;
+  if (stopping) answered.notify_all();
+}
+
+int64_t Engine::open_conversation() {
+  const std::lock_guard lock(impl_->mutex);
+  try {
+    return impl_->conversations.open();
+  } catch (const std::bad_alloc&) { return 0; }
+}
+
+Result<int64_t> Engine::fork_conversation(int64_t id) {
+  Result<int64_t> result = fail(Code::cancelled, "the engine is being closed");
+  const auto fork = [&] {
+    try {
+      result = impl_->conversations.fork(id);
+    } catch (const std::bad_alloc&) { result = out_of_memory(); }
+  };
+  impl_->on_engine(std::ref(fork), [] { return true; });
+  return result;
+}
+
+void Engine::close_conversation(int64_t id) {
+  Impl& m = *impl_;
+  const auto close = [&] {
+    for (auto& [job_id, job] : m.jobs) {
+      if (job->conversation == id) job->cancel_requested = true;
+    }
+    m.conversations.close(id);
+  };
+  const auto gone = [&] { return !m.conversations.exists(id); };
+  m.on_engine(std::ref(close), std::ref(gone));
+}
+
+EngineStats Engine::stats() const {
+  const std::lock_guard lock(impl_->mutex);
+  EngineStats stats = impl_->stats;
+  stats.running = static_cast<int64_t>(impl_->scheduler.running().size());
+  stats.queued = static_cast<int64_t>(impl_->scheduler.queued().size());
+  return stats;
+}
+
+}  // namespace linnet

@@ -1,0 +1,105 @@
+// The engine: requests in, text out. One step = schedule -> forward -> sample -> commit, driven by one thread; requests
+// come from any thread and wait for themselves.
+//
+// Continuous batching: a step takes the decode tokens of all running requests and fills up with prompt chunks under a
+// token budget. Full pages are shared between sequences through a chain of page hashes (runtime/pages.h). What a
+// request gets does not depend, to the bit, on its batch mates, on chunking or on what came from the cache.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gguf/base/error.h"
+#include "runtime/forward.h"
+#include "runtime/model.h"
+#include "sampling/chain.h"
+
+namespace linnet {
+
+enum class FinishReason { eog, stop_string, max_tokens, context_full, cancelled, error };
+std::string_view finish_reason_name(FinishReason reason);  // "eog", "stop_string", ...
+
+struct Request {
+  std::vector<int32_t> prompt;  // token ids, at least one, as they are (BOS included if wanted)
+  int64_t max_tokens = 512;     // -1: until the context is full; 0: only the prompt, for the cache's sake
+  SamplingParams sampling;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+  int64_t conversation = 0;  // 0: none; else from Engine::open_conversation(): keeps its pages afterwards
+  uint64_t salt = 0;         // prefix sharing happens only between equal salts (tenants)
+  // Called from the engine's thread with text that may be shown (UTF-8, stop strings held back). Returning false
+  // cancels. Must not call the engine.
+  std::function<bool(std::string_view text)> on_text;
+};
+
+struct Timings {
+  double load_ms = 0, queue_ms = 0, prefill_ms = 0, decode_ms = 0, ttft_ms = 0;
+};
+
+struct Completion {
+  std::string text;             // without the stop string
+  std::vector<int32_t> tokens;  // generated, the end-of-generation token not included
+  int64_t prompt_tokens = 0;
+  int64_t cached_tokens = 0;  // of the prompt, not computed again
+  int64_t completion_tokens = 0;
+  FinishReason finish_reason = FinishReason::error;
+  std::string matched;  // the stop string
+  uint64_t seed = 0;
+  Timings timings;
+};
+
+struct EngineOptions {
+  ForwardOptions forward;
+  int64_t context = 2048;      // positions per sequence; 0: the model's own
+  int64_t max_concurrent = 8;  // sequences in one step
+  int64_t queue_size = 50;
+  int64_t batch_tokens = 512;  // rows of one step
+  int64_t cache_tokens = 0;    // page pool size in tokens; 0: context * max_concurrent, at most 100000 beyond context
+  bool prefix_cache = true;
+};
+
+struct EngineStats {
+  int64_t steps = 0, rows = 0, prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0;
+  int64_t running = 0, queued = 0;
+  int64_t pages_total = 0, pages_used = 0, pages_cached = 0, page_bytes = 0;
+  int64_t kv_bytes = 0, workspace_bytes = 0;
+  int64_t preemptions = 0;  // requests that lost their pages to an older one and were computed again
+};
+
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> create(std::shared_ptr<const Model> model, const EngineOptions& options);
+  ~Engine();  // cancels what runs and joins
+
+  // Runs one request and waits for it; any thread. `cancel`, when given, is read between steps.
+  Result<Completion> generate(const Request& request, const std::atomic<bool>* cancel = nullptr);
+
+  // Logits of given tokens, nothing generated: `out` is [n][vocab] when all, else [vocab] of the last.
+  Result<std::vector<float>> logits(const std::vector<int32_t>& tokens, bool all);
+  // Log-probabilities of tokens[i+1] given tokens[..i], natural log, for perplexity: n-1 values.
+  Result<std::vector<float>> score(const std::vector<int32_t>& tokens);
+
+  // A conversation keeps its pages between requests: a request's prompt that continues what the conversation holds
+  // computes only the new tokens (a differing tail is cut off).
+  int64_t open_conversation();  // 0: out of memory
+  // Another conversation with the same content; its pages are shared until one of the two goes another way.
+  Result<int64_t> fork_conversation(int64_t id);
+  // Cancels the conversation's request and waits for its end; then its pages are let go. Unknown ids are ignored.
+  void close_conversation(int64_t id);
+
+  EngineStats stats() const;
+  const Model& model() const;
+  const Forward& forward() const;
+
+ private:
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace linnet

@@ -1,0 +1,92 @@
+// Inside the engine: what is shared between callers and the engine's thread, and what is that thread's own.
+//
+// `mutex` guards the queue, the jobs' list, the conversations and the numbers. Pages and sequences are changed by the
+// engine's thread only (with or without the mutex); requests to do so from outside are commands. The thread holds the
+// mutex while it schedules, and not while it computes, samples and calls back.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "runtime/conversations.h"
+#include "runtime/engine.h"
+#include "runtime/job.h"
+#include "runtime/scheduler.h"
+#include "runtime/step.h"
+
+namespace linnet {
+
+// On the stack of the thread that waits for it.
+struct Command {
+  const std::function<void()>& run;
+  bool ran = false;
+  Command* next = nullptr;
+};
+
+struct Engine::Impl {
+  Impl(std::shared_ptr<const Model> m, const EngineOptions& o, std::unique_ptr<Forward> f, int64_t context_positions,
+       int64_t pages_per_group);
+  ~Impl();
+
+  // Callers, any thread (runtime/engine.cpp).
+  Result<Completion> wait_for(Job& job);
+  Status check_tokens(std::span<const int32_t> tokens, int64_t positions) const;
+  Status prepare(Job& job, const Request& r) const;
+  Status enter(Job& job);
+  // Has `run` (which may not throw) run on the engine's thread, under the mutex, and waits for `until`, which is looked
+  // at whenever a request ends; at once and without waiting when there is no such thread yet, or this is it.
+  void on_engine(const std::function<void()>& run, const std::function<bool()>& until);
+  // Under the mutex.
+  bool is_engine_thread() const { return std::this_thread::get_id() == thread.get_id(); }
+
+  // The engine's thread (runtime/engine_step.cpp).
+  void loop();
+  void run_commands();
+  void step_once(std::unique_lock<std::mutex>& lock);
+  void drop_cancelled();
+  void admit_jobs();
+  bool admit(Job& job);
+  bool fits(const Job& job) const;
+  std::vector<Demand> demands();
+  void build_step();
+  bool reserve(Job& job, int64_t rows);
+  bool relieve(const Job& job);
+  void compute_and_commit();
+  void commit(Step::Part& part);
+  void release_sequence(Job& job, bool keep);
+  void finish(Job& job, FinishReason reason);
+  void finish(Job& job, Error error);
+  void finish_all(FinishReason reason);
+  void fail_running();
+  void take_numbers();
+
+  const std::shared_ptr<const Model> model;
+  const EngineOptions options;
+  const int64_t context;  // positions of one sequence
+  const std::unique_ptr<Forward> forward;
+
+  mutable std::mutex mutex;
+  std::condition_variable work;      // wakes the engine's thread
+  std::condition_variable answered;  // wakes those who wait for a command, and the destructor
+  Scheduler scheduler;
+  std::map<int64_t, Job*> jobs;  // submitted and not finished
+  Command* commands = nullptr;   // newest first
+  EngineStats stats;
+  int64_t last_job = 0;
+  int64_t callers = 0;  // threads inside a waiting call
+  bool stopping = false;
+  std::thread thread;  // started with the first request
+
+  PagePool pool;  // the engine's thread, or under the mutex while there is none
+  Conversations conversations;
+  Step step;
+  std::vector<std::pair<Job*, FinishReason>> ended;  // by the step that was just committed
+  std::vector<std::pair<Job*, Error>> failed;
+};
+
+}  // namespace linnet

@@ -1,0 +1,271 @@
+// The engine's thread: schedule -> forward -> sample -> commit.
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "runtime/engine_impl.h"
+
+namespace linnet {
+namespace {
+
+// Short enough for std::string to hold without memory.
+Error no_memory() { return {Code::out_of_memory, "out of memory"}; }
+
+int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
+  const size_t n = std::min(a.size(), b.size());
+  return std::mismatch(a.begin(), a.begin() + static_cast<int64_t>(n), b.begin()).first - a.begin();
+}
+
+}  // namespace
+
+void Engine::Impl::loop() {
+  std::unique_lock lock(mutex);
+  while (true) {
+    work.wait(lock, [&] { return stopping || !jobs.empty() || commands != nullptr; });
+    run_commands();
+    if (stopping) break;
+    if (jobs.empty()) continue;
+    try {
+      step_once(lock);
+    } catch (const std::bad_alloc&) {  // in scheduling: no single request can be named
+      if (!lock.owns_lock()) lock.lock();
+      fail_running();
+    }
+  }
+  finish_all(FinishReason::cancelled);
+}
+
+void Engine::Impl::run_commands() {
+  if (!commands) return;
+  for (Command* c = std::exchange(commands, nullptr); c;) {
+    Command* next = c->next;
+    c->run();
+    c->ran = true;
+    c = next;
+  }
+  take_numbers();
+  answered.notify_all();
+}
+
+void Engine::Impl::step_once(std::unique_lock<std::mutex>& lock) {
+  drop_cancelled();
+  admit_jobs();
+  build_step();
+  if (step.parts().empty()) return;
+  ++stats.steps;
+  for (const Step::Part& part : step.parts()) stats.rows += part.rows;
+  lock.unlock();
+  compute_and_commit();
+  lock.lock();
+  for (auto& [job, reason] : std::exchange(ended, {})) finish(*job, reason);
+  for (auto& [job, error] : std::exchange(failed, {})) finish(*job, std::move(error));
+  take_numbers();
+}
+
+void Engine::Impl::drop_cancelled() {
+  for (auto it = jobs.begin(); it != jobs.end();) {
+    Job& job = *(it++)->second;
+    if (job.cancelled()) finish(job, FinishReason::cancelled);
+  }
+}
+
+// First come, first served: a request that does not fit yet holds up those behind it.
+void Engine::Impl::admit_jobs() {
+  while (const int64_t id = scheduler.next()) {
+    Job& job = *jobs.at(id);
+    try {
+      if (!admit(job)) return;
+    } catch (const std::bad_alloc&) { finish(job, no_memory()); }
+  }
+}
+
+bool Engine::Impl::admit(Job& job) {
+  if (job.conversation) job.sequence = conversations.take(job.conversation);
+  if (job.sequence && job.sequence->salt() != job.salt) job.sequence.reset();
+  if (job.sequence) {
+    job.sequence->truncate(std::min(common_prefix(job.sequence->tokens(), job.tokens), job.first_wanted()));
+  } else {
+    job.sequence.emplace(pool, job.salt, options.prefix_cache);
+  }
+  job.sequence->adopt(job.tokens, job.first_wanted());
+  bool room = fits(job);
+  while (!room && conversations.release_oldest()) room = fits(job);
+  if (!room && !scheduler.running().empty()) {
+    release_sequence(job, true);
+    return false;
+  }
+  scheduler.admit(job.id);
+  job.covered = std::max(job.covered, job.sequence->size());
+  if (!job.admitted) job.admitted = Job::Clock::now();
+  return true;
+}
+
+// Whether the pages that this job and all running ones are known to need are there, without taking any from anybody.
+bool Engine::Impl::fits(const Job& job) const {
+  for (size_t g = 0; g < pool.groups().size(); ++g) {
+    const auto missing = [&](const Job& j) {
+      const int64_t positions = std::min(static_cast<int64_t>(j.tokens.size()) + 1, context);
+      const int64_t need = Sequence::pages_needed(pool.groups()[g], positions, options.batch_tokens);
+      return std::max<int64_t>(0, need - j.sequence->pages_held(static_cast<int32_t>(g)));
+    };
+    int64_t need = missing(job);
+    for (const int64_t id : scheduler.running()) need += missing(*jobs.at(id));
+    if (need > pool.available(static_cast<int32_t>(g))) return false;
+  }
+  return true;
+}
+
+// What each running job could compute now. A prompt first takes what others have computed since, and stands back for an
+// older one that is computing the same page.
+std::vector<Demand> Engine::Impl::demands() {
+  std::vector<Demand> result;
+  std::vector<const Job*> prompts;
+  for (const int64_t id : scheduler.running()) {
+    Job& job = *jobs.at(id);
+    Demand demand{id, 0, job.decoding(), false};
+    if (!demand.decode) {
+      job.sequence->adopt(job.tokens, job.first_wanted());
+      job.covered = std::max(job.covered, job.sequence->size());
+      const auto sharable = std::span(job.tokens).first(static_cast<size_t>(job.first_wanted()));
+      demand.waits = std::any_of(prompts.begin(), prompts.end(), [&](const Job* older) {
+        return job.sequence->same_next_page(sharable, *older->sequence,
+                                            std::span(older->tokens).first(static_cast<size_t>(older->end())));
+      });
+      prompts.push_back(&job);
+    }
+    demand.rows = job.remaining();
+    result.push_back(demand);
+  }
+  return result;
+}
+
+void Engine::Impl::build_step() {
+  step.clear();
+  for (const Grant& grant : scheduler.plan(demands())) {
+    const auto running = scheduler.running();
+    if (std::find(running.begin(), running.end(), grant.id) == running.end()) continue;  // preempted meanwhile
+    Job& job = *jobs.at(grant.id);
+    const int64_t rows = step.room(job, grant.rows);
+    const int64_t begin = job.sequence->size();
+    try {
+      if (rows > 0 && reserve(job, rows)) step.add(job, begin, rows);
+    } catch (const std::bad_alloc&) { finish(job, no_memory()); }
+  }
+  ended.reserve(step.parts().size());  // committing may not fail for want of these
+  failed.reserve(step.parts().size());
+}
+
+// Takes pages for the next `rows` positions; false when the job lost its place or failed.
+bool Engine::Impl::reserve(Job& job, int64_t rows) {
+  const auto next = std::span(job.tokens).subspan(static_cast<size_t>(job.sequence->size()), static_cast<size_t>(rows));
+  while (true) {
+    Status status = job.sequence->append(next);
+    if (status) return true;
+    if (relieve(job)) {
+      if (!job.sequence) return false;
+      continue;
+    }
+    finish(job, status.error());
+    return false;
+  }
+}
+
+// Makes pages available: those of resting conversations, then those of the youngest request, which may be `job` itself.
+// It is computed again later; its sampler and its text stay.
+bool Engine::Impl::relieve(const Job& job) {
+  if (conversations.release_oldest()) return true;
+  const int64_t id = scheduler.preempt();
+  if (id == 0) return false;
+  Job& victim = *jobs.at(id);
+  if (&victim != &job) step.remove(victim);
+  victim.sequence.reset();
+  ++stats.preemptions;
+  return true;
+}
+
+void Engine::Impl::compute_and_commit() {
+  Status status;
+  try {
+    status = step.run();
+  } catch (const std::bad_alloc&) { status = no_memory(); }
+  for (Step::Part& part : step.parts()) {
+    try {
+      if (status) {
+        commit(part);
+      } else {
+        failed.emplace_back(part.job, Error(status.error()));
+      }
+    } catch (const std::bad_alloc&) { failed.emplace_back(part.job, no_memory()); }
+  }
+}
+
+void Engine::Impl::commit(Step::Part& part) {
+  Job& job = *part.job;
+  job.sequence->mark_computed(part.begin + part.rows);
+  job.count_computed(part.begin, part.rows);
+  if (part.error) {
+    failed.emplace_back(&job, part.error->message.empty() ? no_memory() : std::move(*part.error));
+    return;
+  }
+  if (job.kind == JobKind::all_logits || job.kind == JobKind::score) {
+    job.delivered = std::max(job.delivered, job.sequence->size());
+  }
+  if (part.token) {
+    if (const auto reason = job.accept(*part.token, model->tokenizer())) ended.emplace_back(&job, *reason);
+  } else if (job.remaining() == 0) {
+    ended.emplace_back(&job, job.limit_reason);
+  }
+}
+
+// Gives the pages back: to the conversation, else to the pool.
+void Engine::Impl::release_sequence(Job& job, bool keep) {
+  if (job.sequence && keep && job.conversation && !conversations.closing(job.conversation)) {
+    job.sequence->truncate(job.sequence->computed());
+    conversations.put(job.conversation, std::move(*job.sequence));
+  }
+  job.sequence.reset();
+}
+
+void Engine::Impl::finish(Job& job, FinishReason reason) {
+  try {
+    job.summarize(reason);
+  } catch (const std::bad_alloc&) { job.error = no_memory(); }
+  stats.prompt_tokens += job.completion.prompt_tokens;
+  stats.cached_tokens += job.completion.cached_tokens;
+  stats.completion_tokens += job.completion.completion_tokens;
+  release_sequence(job, reason != FinishReason::error);
+  if (job.conversation) conversations.unclaim(job.conversation);
+  scheduler.remove(job.id);
+  jobs.erase(job.id);
+  take_numbers();
+  job.finished = true;
+  job.done.notify_one();
+  answered.notify_all();
+}
+
+void Engine::Impl::finish(Job& job, Error error) {
+  job.error = std::move(error);
+  finish(job, FinishReason::error);
+}
+
+void Engine::Impl::finish_all(FinishReason reason) {
+  step.clear();
+  while (!jobs.empty()) finish(*jobs.begin()->second, reason);
+}
+
+void Engine::Impl::fail_running() {
+  step.clear();
+  ended.clear();
+  failed.clear();
+  while (!scheduler.running().empty()) finish(*jobs.at(scheduler.running().front()), no_memory());
+}
+
+void Engine::Impl::take_numbers() {
+  stats.running = static_cast<int64_t>(scheduler.running().size());
+  stats.queued = static_cast<int64_t>(scheduler.queued().size());
+  stats.pages_used = pool.held();
+  stats.pages_cached = pool.cached();
+  stats.kv_bytes = pool.bytes();
+}
+
+}  // namespace linnet

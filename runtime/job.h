@@ -1,0 +1,82 @@
+// One request inside the engine, from submission to result. It lives on the stack of the thread that waits for it; all
+// but the fields marked otherwise belong to the engine's thread in between.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "gguf/base/error.h"
+#include "runtime/engine.h"
+#include "runtime/sequence.h"
+#include "sampling/chain.h"
+#include "sampling/stop.h"
+
+namespace linnet {
+
+enum class JobKind { generate, last_logits, all_logits, score };
+
+struct Job {
+  using Clock = std::chrono::steady_clock;
+
+  Job(JobKind job_kind, std::span<const int32_t> prompt)
+      : kind(job_kind), tokens(prompt.begin(), prompt.end()), prompt_size(static_cast<int64_t>(prompt.size())) {}
+
+  // Positions that are computed in the end (as far as is known now). A score needs no row for the last token.
+  int64_t end() const { return static_cast<int64_t>(tokens.size()) - (kind == JobKind::score ? 1 : 0); }
+  // The first position whose logits are wanted; those before may come from the cache.
+  int64_t first_wanted() const {
+    return kind == JobKind::generate || kind == JobKind::last_logits ? end() - 1 : delivered;
+  }
+  int64_t remaining() const { return end() - sequence->size(); }
+  bool decoding() const { return end() > prompt_size && remaining() == 1; }
+  bool cancelled() const { return cancel_requested || (cancel && cancel->load(std::memory_order_relaxed)); }
+
+  // Generation: what a step's outcome means. Each may call on_text; a finish reason ends the request.
+  std::optional<FinishReason> accept(int32_t token, const Tokenizer& tokenizer);
+
+  // Bookkeeping of what was computed here and what came from the cache.
+  void count_computed(int64_t begin, int64_t n);
+  // Fills the counts and times of `completion`.
+  void summarize(FinishReason reason);
+
+  JobKind kind;
+  int64_t id = 0;
+  const Request* request = nullptr;  // generate only
+  const std::atomic<bool>* cancel = nullptr;
+  bool cancel_requested = false;  // under the engine's mutex
+  uint64_t salt = 0;
+  int64_t conversation = 0;
+
+  std::vector<int32_t> tokens;  // the prompt, then what was generated
+  int64_t prompt_size;
+  std::optional<Sequence> sequence;  // while running
+  std::optional<Chain> chain;
+  std::optional<StopStrings> stops;
+  int64_t limit = 0;  // most tokens to generate
+  FinishReason limit_reason = FinishReason::max_tokens;
+
+  int64_t delivered = 0;      // all_logits, score: rows whose results are in `values`
+  std::vector<float> values;  // logits [rows][vocab], or log-probabilities
+
+  std::vector<bool> computed_here;  // [prompt_size]
+  int64_t covered = 0;              // positions that were ever in the sequence
+  Clock::time_point submitted = Clock::now();
+  std::optional<Clock::time_point> admitted, first_token;
+
+  Completion completion;
+  std::optional<Error> error;
+  bool finished = false;  // under the engine's mutex; the engine lets go of the job when it is set
+  std::condition_variable done;
+
+ private:
+  bool deliver(std::string_view text);
+  FinishReason flush(FinishReason reason);
+};
+
+}  // namespace linnet

@@ -1,0 +1,41 @@
+// Turns an open GGUF file into a Model: facts, tokenizer, tensors of the right shape and type.
+#pragma once
+
+#include <initializer_list>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "runtime/model.h"
+
+namespace linnet {
+
+// Private to model.cpp's load functions; a class of its own because Model has no setters.
+class Loader {
+ public:
+  static Result<std::shared_ptr<const Model>> load(Gguf file, const ModelOptions& options);
+
+ private:
+  Loader(Model& model, const ModelOptions& options) : model_(model), options_(options) {}
+
+  Status read_global_tensors();
+  Status read_layer(int64_t index);
+  Status read_linear(const std::string& name, int64_t rows, int64_t cols, Linear& out);
+  Status make_group();
+  void note_unknown_tensors();
+
+  // A tensor of exactly this shape; dims in file order, row length first.
+  Result<const Tensor*> require(const std::string& name, std::initializer_list<uint64_t> dims);
+  Result<const Tensor*> optional(const std::string& name, std::initializer_list<uint64_t> dims);
+  Result<Weight> matrix(const Tensor& tensor) const;
+  // Norm weights, biases and factors: F32, F16 or BF16, widened into memory of the model's own.
+  Result<const float*> vector(const Tensor& tensor);
+  Result<const float*> required_vector(const std::string& name, int64_t size);
+  Result<const float*> optional_vector(const std::string& name, int64_t size);
+
+  Model& model_;
+  const ModelOptions& options_;
+  std::set<std::string_view> used_;
+};
+
+}  // namespace linnet

@@ -1,0 +1,118 @@
+#include "runtime/step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+#include "gguf/base/math.h"
+#include "kernels/cpu/pool.h"
+
+namespace linnet {
+namespace {
+
+constexpr int64_t kLogitsBytes = 32 << 20;  // of rows beyond one per job
+
+}  // namespace
+
+void Step::remove(const Job& job) {
+  std::erase_if(parts_, [&](const Part& part) { return part.job == &job; });
+}
+
+int64_t Step::room(const Job& job, int64_t rows) const {
+  if (job.kind != JobKind::all_logits && job.kind != JobKind::score) return rows;
+  const int64_t most = std::max<int64_t>(1, kLogitsBytes / (model_.facts.vocab * int64_t{sizeof(float)}));
+  int64_t taken = 0;
+  for (const Part& part : parts_) {
+    taken += std::max<int64_t>(0, part.begin + part.rows - std::max(part.begin, part.job->first_wanted()));
+  }
+  const int64_t unwanted = std::max<int64_t>(0, job.first_wanted() - job.sequence->size());
+  return std::min(rows, unwanted + std::max<int64_t>(0, most - taken));
+}
+
+Status Step::run() {
+  LINNET_CHECK(forward_pass());
+  use_rows_in_parallel();
+  for (WantedRow& row : wanted_) {
+    if (row.error && !parts_[row.part].error) parts_[row.part].error = std::move(row.error);
+  }
+  return {};
+}
+
+Status Step::forward_pass() {
+  const size_t groups = model_.groups().size();
+  rows_.clear();
+  wanted_.clear();
+  places_.clear();
+  size_t total = 0;
+  for (const Part& part : parts_) total += static_cast<size_t>(part.rows);
+  places_.reserve(total * groups);  // rows point into it
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const Part& part = parts_[i];
+    const Job& job = *part.job;
+    for (int64_t p = part.begin; p < part.begin + part.rows; ++p) {
+      BatchRow& row = rows_.emplace_back();
+      row.position[0] = p;
+      row.token = job.tokens[static_cast<size_t>(p)];
+      row.wants_logits = p >= job.first_wanted();
+      row.places = places_.data() + places_.size();
+      for (size_t g = 0; g < groups; ++g) places_.push_back(job.sequence->place(static_cast<int32_t>(g), p));
+      if (row.wants_logits) wanted_.push_back({i, p, {}});
+    }
+  }
+  const int64_t floats = static_cast<int64_t>(wanted_.size()) * model_.facts.vocab;
+  if (floats > logits_.size()) {
+    logits_ = {};
+    LINNET_TRY(logits_, Aligned<float>::make(floats));
+  }
+  return forward_.run(rows_, logits_.data());
+}
+
+void Step::use_row(WantedRow& row, float* logits) {
+  Part& part = parts_[row.part];
+  Job& job = *part.job;
+  const int64_t vocab = model_.facts.vocab;
+  if (job.kind == JobKind::generate) {
+    if (job.limit == 0) return;  // only the prompt was asked for
+    Result<int32_t> token = job.chain->sample(logits, static_cast<uint64_t>(row.position) + 1);
+    if (token) {
+      part.token = *token;
+    } else {
+      row.error = token.error();
+    }
+  } else if (job.kind == JobKind::score) {
+    const Kernels& k = forward_.kernels();
+    const float max = k.max(logits, vocab);
+    if (!std::isfinite(max)) {
+      row.error = fail(Code::logits_not_finite, "the logits after position {} are not finite (their maximum is {})",
+                       row.position, max);
+      return;
+    }
+    const float shifted = logits[job.tokens[static_cast<size_t>(row.position) + 1]] - max;
+    const double total = static_cast<double>(k.sum_exp(logits, vocab, max));
+    job.values[static_cast<size_t>(row.position)] = static_cast<float>(static_cast<double>(shifted) - math::log(total));
+  } else {
+    const int64_t index = job.kind == JobKind::all_logits ? row.position : 0;
+    std::memcpy(job.values.data() + index * vocab, logits, static_cast<size_t>(vocab) * sizeof(float));
+  }
+}
+
+// Nothing may be thrown across the pool.
+void Step::use_rows_in_parallel() {
+  const auto work = [](void* context, Team team) {
+    Step& step = *static_cast<Step*>(context);
+    for (size_t i = static_cast<size_t>(team.rank); i < step.wanted_.size(); i += static_cast<size_t>(team.size)) {
+      WantedRow& row = step.wanted_[i];
+      try {
+        step.use_row(row, step.logits_.data() + static_cast<int64_t>(i) * step.model_.facts.vocab);
+      } catch (const std::bad_alloc&) { row.error = Error{Code::out_of_memory, {}}; }
+    }
+  };
+  if (wanted_.size() > 1) {
+    forward_.pool().run(work, this);
+  } else {
+    forward_.pool().run_alone(work, this);
+  }
+}
+
+}  // namespace linnet

@@ -1,0 +1,75 @@
+// Text to tokens and back, from the vocabulary in a model file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gguf/base/error.h"
+#include "gguf/reader.h"
+#include "runtime/special_tokens.h"
+#include "sampling/vocabulary.h"
+
+namespace linnet {
+
+struct EncodeOptions {
+  bool bos = false;      // put the BOS token first; an error where the vocabulary has none
+  bool special = false;  // texts of control and unknown tokens become these tokens; else they are ordinary text
+};
+
+// Immutable and thread-safe. Its texts point into the file's mapping: the Gguf must outlive it.
+//
+// decode(encode(text)) == text for every valid UTF-8 text, with two exceptions that lie in the vocabulary: one of model
+// "llama" without byte tokens has no tokens for some characters, and one of model "gpt2" may lack some byte letters
+// (both give the unknown token, or nothing where there is none). Bytes that are not UTF-8 are kept as well where there
+// are byte tokens.
+class Tokenizer : public SamplingVocabulary {
+ public:
+  static constexpr size_t kMaxTextBytes = size_t(16) << 20;  // of one encode(): bounds its memory to about 1 GiB
+
+  // Checks everything; a message names the key and the index.
+  static Result<Tokenizer> load(const Gguf& gguf);
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer() override;
+
+  int32_t size() const override;
+  // What the token means as text: empty for control and unknown tokens and for ids that are no tokens.
+  std::string_view bytes(int32_t token) const override;
+  bool is_eog(int32_t token) const override;
+  // As encode() without options; a text that encode() refuses has no tokens.
+  std::vector<int32_t> tokenize(std::string_view text) const override;
+
+  // Texts of user-defined tokens always become these tokens, texts of control tokens only with options.special. In a
+  // text, the special token that starts first and is longest counts. Refused: more than kMaxTextBytes.
+  Result<std::vector<int32_t>> encode(std::string_view text, EncodeOptions options) const;
+  // With `special`, control and unknown tokens show their texts, else nothing. The space that encode() puts before a
+  // text (vocabularies of model "llama") is taken away at the start and after special tokens. Ids that are no tokens
+  // are skipped. The result is UTF-8 as far as the tokens spell it.
+  std::string decode(std::span<const int32_t> tokens, bool special = false) const;
+  // What decode() adds for a token that follows `previous` (-1: at the start).
+  std::string_view shown(int32_t token, int32_t previous, bool special) const;
+
+  bool add_bos() const;  // what the file says, else the default of its model
+  bool add_eos() const;
+  const SpecialIds& special() const;
+  std::span<const int32_t> eog() const;  // the tokens that end a generation, ascending
+  // The token's text as the file has it; empty for ids that are no tokens.
+  std::string_view piece(int32_t token) const;
+  // Of tokens with equal texts, the first.
+  std::optional<int32_t> find(std::string_view piece) const;
+  std::string_view model() const;          // tokenizer.ggml.model
+  std::string_view pre() const;            // tokenizer.ggml.pre, "default" where absent
+  std::string_view chat_template() const;  // tokenizer.chat_template, or empty
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace linnet

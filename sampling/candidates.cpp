@@ -1,0 +1,261 @@
+#include "sampling/candidates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "gguf/base/math.h"
+#include "sampling/philox.h"
+
+namespace linnet {
+namespace {
+
+// Small enough that looking into a block again is cheap, large enough that the maxima are few: at 150,000 tokens, top-k
+// with k = 40 looks at 600 maxima and 40 blocks after the first pass.
+constexpr size_t kBlock = 256;
+// Lists of the usual lengths never allocate.
+constexpr size_t kReserved = 512;
+constexpr float kLowest = std::numeric_limits<float>::lowest();  // of the finite ones: leaves out -inf
+
+template <class A, class B>
+bool better(const A& a, const B& b) {
+  return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
+
+// <= 2^40; vocabularies are below 2^23 (Chain::create), so sums stay below 2^63.
+uint64_t to_weight(float relative) { return uint64_t(int64_t(relative * 0x1p40f)); }
+uint64_t weight(float logit, float max) { return to_weight(math::exp(logit - max)); }
+
+// random / 2^64 of a total, rounded down: less than the total.
+uint64_t portion(uint64_t random, uint64_t total) {
+  __extension__ using Wide = unsigned __int128;
+  return uint64_t((Wide{random} * total) >> 64);
+}
+
+}  // namespace
+
+Candidates::Candidates(const Scans& scans) : scans_(scans) {
+  list_.reserve(kReserved);
+  order_.reserve(kReserved);
+  weighed_.reserve(kReserved);
+}
+
+std::span<float> Candidates::block(size_t b) const {
+  const size_t first = b * kBlock;
+  return row_.subspan(first, std::min(kBlock, row_.size() - first));
+}
+
+Status Candidates::begin(std::span<float> row, uint64_t seed, uint64_t position) {
+  row_ = row;
+  is_row_ = true;
+  list_.clear();
+  seed_ = seed;
+  position_ = position;
+  picked_ = -1;
+  maxima_.resize((row.size() + kBlock - 1) / kBlock);
+  bool nan = false;
+  for (size_t b = 0; b < maxima_.size(); ++b) {
+    const std::span<float> x = block(b);
+    maxima_[b] = scans_.max(x.data(), int64_t(x.size()));
+    nan |= maxima_[b] != maxima_[b];
+  }
+  if (nan || !std::isfinite(max())) return not_finite();
+  return {};
+}
+
+Error Candidates::not_finite() const {
+  for (size_t i = 0; i < row_.size(); ++i) {
+    if (row_[i] < std::numeric_limits<float>::infinity()) continue;
+    return fail(
+        Code::logits_not_finite,
+        "logit {} of {} for position {} is {}: expected finite numbers (or -inf for masked tokens); the model's "
+        "weights or its arithmetic are broken for this input, check the file with `linnet validate`",
+        i, row_.size(), position_, row_[i]);
+  }
+  return fail(Code::logits_not_finite,
+              "all {} logits for position {} are -inf: expected at least one token that may follow; remove a mask or a "
+              "bias of -inf",
+              row_.size(), position_);
+}
+
+void Candidates::set(int32_t id, float logit) {
+  float& x = row_[size_t(id)];
+  const size_t b = size_t(id) / kBlock;
+  const bool was_max = x == maxima_[b];
+  x = logit;
+  if (logit >= maxima_[b]) {
+    maxima_[b] = logit;
+  } else if (was_max) {
+    maxima_[b] = scans_.max(block(b).data(), int64_t(block(b).size()));
+  }
+}
+
+float Candidates::max() const { return is_row_ ? scans_.max(maxima_.data(), int64_t(maxima_.size())) : list_max_; }
+
+int32_t Candidates::best() const {
+  const float top = max();
+  if (!is_row_) {
+    return std::find_if(list_.begin(), list_.end(), [top](const Candidate& c) { return c.logit == top; })->id;
+  }
+  const auto b = size_t(std::find(maxima_.begin(), maxima_.end(), top) - maxima_.begin());
+  const std::span<float> x = block(b);
+  return int32_t(b * kBlock + size_t(std::find(x.begin(), x.end(), top) - x.begin()));
+}
+
+void Candidates::divide(float t) {
+  const float shift = max();
+  if (is_row_) {
+    for (float& x : row_) x = (x - shift) / t;
+    for (float& m : maxima_) m = (m - shift) / t;  // monotone: still the maxima
+  } else {
+    for (Candidate& c : list_) c.logit = (c.logit - shift) / t;
+    list_max_ = 0;
+  }
+}
+
+// Makes the list: all tokens of the row with a logit >= threshold.
+void Candidates::collect(float threshold) {
+  threshold = std::max(threshold, kLowest);
+  list_max_ = max();
+  list_.clear();
+  int32_t ids[kBlock];
+  for (size_t b = 0; b < maxima_.size(); ++b) {
+    if (!(maxima_[b] >= threshold)) continue;
+    const std::span<float> x = block(b);
+    const int64_t found = scans_.above(x.data(), int64_t(x.size()), threshold, ids, int64_t(kBlock));
+    for (int64_t i = 0; i < found; ++i) list_.push_back({x[size_t(ids[i])], int32_t(b * kBlock) + ids[i]});
+  }
+  is_row_ = false;
+}
+
+// Drops what is worse than the candidate with this logit and id.
+void Candidates::keep_down_to(float logit, int32_t id) {
+  const Candidate worst{logit, id};
+  std::erase_if(list_, [&worst](const Candidate& c) { return better(worst, c); });
+}
+
+void Candidates::keep_best(int64_t k) {
+  const auto count = size_t(k);
+  if (is_row_) {
+    if (count >= row_.size()) return;
+    // At least k tokens are as large as the k-th largest of the blocks' maxima, and hardly more.
+    ranks_ = maxima_;
+    const size_t rank = std::min(count, ranks_.size()) - 1;
+    std::nth_element(ranks_.begin(), ranks_.begin() + int64_t(rank), ranks_.end(), std::greater<>());
+    collect(ranks_[rank]);
+    if (list_.size() < count) {
+      is_row_ = true;
+      collect(kLowest);
+    }
+  }
+  if (count >= list_.size()) return;
+  order_ = list_;
+  const auto worst = order_.begin() + int64_t(count) - 1;
+  std::nth_element(order_.begin(), worst, order_.end(), better<Candidate, Candidate>);
+  keep_down_to(worst->logit, worst->id);
+}
+
+void Candidates::keep_above(float threshold, int64_t min_keep) {
+  if (is_row_) {
+    collect(threshold);
+    if (int64_t(list_.size()) >= min_keep) return;
+    list_.clear();
+    is_row_ = true;
+    return keep_best(min_keep);
+  }
+  const auto reach = [threshold](const Candidate& c) { return c.logit >= threshold; };
+  if (std::count_if(list_.begin(), list_.end(), reach) < min_keep) return keep_best(min_keep);
+  std::erase_if(list_, [&reach](const Candidate& c) { return !reach(c); });
+}
+
+uint64_t Candidates::weigh_list() {
+  weighed_.clear();
+  uint64_t total = 0;
+  for (const Candidate& c : list_) {
+    weighed_.push_back({c.logit, c.id, weight(c.logit, list_max_)});
+    total += weighed_.back().weight;
+  }
+  return total;
+}
+
+uint64_t Candidates::weigh_row() {
+  const float shift = max();
+  block_weights_.clear();
+  uint64_t total = 0;
+  for (size_t b = 0; b < maxima_.size(); ++b) {
+    const std::span<float> x = block(b);
+    block_weights_.push_back(to_weight(scans_.sum_exp(x.data(), int64_t(x.size()), shift)));
+    total += block_weights_.back();
+  }
+  return total;
+}
+
+// Makes the list of a row's best tokens that weigh at least `target` and are at least min_keep, though not the fewest.
+void Candidates::collect_share(uint64_t target, int64_t min_keep) {
+  const float top = max();
+  // Each step goes down by a factor of e^2 in probability; what lies 28 below weighs nothing (e^-28 < 2^-40).
+  for (float depth = 4; depth <= 28; depth += 2) {
+    is_row_ = true;
+    collect(top - depth);
+    if (weigh_list() >= target && int64_t(list_.size()) >= min_keep) return;
+  }
+  is_row_ = true;
+  collect(kLowest);
+  weigh_list();
+}
+
+void Candidates::keep_share(float share, int64_t min_keep) {
+  const uint64_t total = is_row_ ? weigh_row() : weigh_list();
+  auto target = uint64_t(std::ceil(double(share) * double(total)));
+  if (is_row_) collect_share(target, min_keep);
+  // The answer is in (kept, bound]; the first `kept` of weighed_ are the best, and `target` is what they leave to
+  // reach.
+  const auto at = [this](size_t i) { return weighed_.begin() + int64_t(i); };
+  size_t kept = 0, bound = weighed_.size();
+  while (bound - kept > 1) {
+    const size_t middle = kept + (bound - kept) / 2;
+    std::nth_element(at(kept), at(middle), at(bound), better<Weighed, Weighed>);
+    uint64_t sum = 0;
+    for (size_t i = kept; i < middle; ++i) sum += weighed_[i].weight;
+    if (sum >= target) {
+      bound = middle;
+    } else {
+      target -= sum;
+      kept = middle;
+    }
+  }
+  const size_t count = std::max(bound, size_t(min_keep));
+  if (count >= weighed_.size()) return;
+  std::nth_element(weighed_.begin(), at(count - 1), weighed_.end(), better<Weighed, Weighed>);
+  keep_down_to(weighed_[count - 1].logit, weighed_[count - 1].id);
+}
+
+int32_t Candidates::draw(std::array<uint64_t, 2> random) {
+  uint64_t bits = random[0];
+  if (is_row_) {
+    uint64_t rest = portion(bits, weigh_row());
+    size_t b = 0;
+    while (rest >= block_weights_[b]) rest -= block_weights_[b++];
+    list_.clear();
+    const std::span<float> x = block(b);
+    for (size_t i = 0; i < x.size(); ++i) {
+      if (x[i] >= kLowest) list_.push_back({x[i], int32_t(b * kBlock + i)});
+    }
+    list_max_ = maxima_[b];
+    is_row_ = false;
+    bits = random[1];
+  }
+  uint64_t rest = portion(bits, weigh_list());
+  size_t i = 0;
+  while (rest >= weighed_[i].weight) rest -= weighed_[i++].weight;
+  return weighed_[i].id;
+}
+
+std::array<uint64_t, 2> Candidates::random(uint32_t stream) const {
+  const PhiloxCounter words = philox4x32_10({uint32_t(position_), uint32_t(position_ >> 32), stream, 0},
+                                            {uint32_t(seed_), uint32_t(seed_ >> 32)});
+  return {uint64_t{words[1]} << 32 | words[0], uint64_t{words[3]} << 32 | words[2]};
+}
+
+}  // namespace linnet

@@ -1,0 +1,21 @@
+// What the sampler needs to know of a tokenizer; runtime implements it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace linnet {
+
+class SamplingVocabulary {
+ public:
+  virtual ~SamplingVocabulary() = default;
+  virtual int32_t size() const = 0;
+  // The bytes a token stands for when generated (empty for control tokens). Valid as long as the vocabulary.
+  virtual std::string_view bytes(int32_t token) const = 0;
+  virtual bool is_eog(int32_t token) const = 0;
+  // Tokens of a text, no BOS added, special tokens not parsed.
+  virtual std::vector<int32_t> tokenize(std::string_view text) const = 0;
+};
+
+}  // namespace linnet

@@ -1,0 +1,102 @@
+// The Nth allocation fails, for N = 1, 2, ... until nothing fails: each time the requests concerned end with an error,
+// and the engine goes on as if nothing had been.
+#include <atomic>
+#include <cstdio>
+
+#include "tests/runtime/engine_support.h"
+#include "tests/runtime/failing_new.h"
+#include "tests/runtime/tiny_model.h"
+
+namespace linnet {
+namespace {
+
+TEST(EngineMemory, AnyAllocationMayFail) {
+  if (!can_fail_allocations()) GTEST_SKIP() << "operator new cannot be replaced here";
+  const auto model = tiny_model();
+  Request request = make_request(random_prompt(150, 5), 6);
+  request.stop = {"a stop string longer than any small string"};
+  std::string shown;
+  shown.reserve(1000);
+  request.on_text = [&](std::string_view text) {
+    shown += text;
+    return true;
+  };
+  const auto expected = make_engine(model)->generate(request);
+  ASSERT_TRUE(expected);
+  // Once with a fresh engine each time, so that the thread, the pages and the index are new; once with one that goes on.
+  for (const bool fresh : {true, false}) {
+    auto engine = make_engine(model, {.forward = {.threads = 2}, .batch_tokens = 40});
+    int64_t failed = 0, n = 0;
+    for (bool ended = false; !ended && n < 100000; ++n) {
+      if (fresh) engine = make_engine(model, {.forward = {.threads = 2}, .batch_tokens = 40});
+      const int64_t id = engine->open_conversation();
+      request.conversation = id;
+      Result<Completion> result = Error{};
+      Result<std::vector<float>> score = Error{};
+      shown.clear();
+      fail_allocation(n);
+      result = engine->generate(request);
+      score = engine->score(request.prompt);
+      ended = none_failed();
+      if (result) {
+        ASSERT_EQ(result->tokens, expected->tokens) << n;
+        ASSERT_EQ(result->text, expected->text) << n;
+      } else {
+        ASSERT_EQ(result.error().code, Code::out_of_memory) << n << ": " << result.error().message;
+      }
+      ASSERT_TRUE(score || score.error().code == Code::out_of_memory) << n;
+      failed += !result + !score;
+      const auto after = engine->generate(request);
+      ASSERT_TRUE(after) << after.error().message;
+      ASSERT_EQ(after->tokens, expected->tokens) << n;
+      engine->close_conversation(id);
+      ASSERT_EQ(engine->stats().pages_used, 0) << n;
+      ASSERT_EQ(engine->stats().running + engine->stats().queued, 0) << n;
+    }
+    EXPECT_GT(failed, 0);
+    std::printf("%ld failing allocations, %ld requests ended by them\n", static_cast<long>(n),
+                static_cast<long>(failed));
+  }
+}
+
+// Of several requests in one step a failure ends some; the others get what they would have got.
+TEST(EngineMemory, OthersGoOn) {
+  if (!can_fail_allocations()) GTEST_SKIP() << "operator new cannot be replaced here";
+  const auto model = tiny_model();
+  std::vector<Request> requests;
+  for (uint64_t i = 0; i < 4; ++i) requests.push_back(make_request(random_prompt(100, i), 8));
+  auto engine = make_engine(model);
+  std::vector<Completion> expected;
+  for (const Request& request : requests) expected.push_back(*engine->generate(request));
+  const int rounds = test_count(200);
+  int64_t failed = 0;
+  for (int n = 0; n < rounds; ++n) {
+    std::vector<Result<Completion>> results(requests.size(), Error{});
+    std::vector<std::thread> threads;
+    std::atomic<bool> go = false;
+    for (size_t i = 0; i < requests.size(); ++i) {
+      threads.emplace_back([&, i] {
+        while (!go) std::this_thread::yield();
+        results[i] = engine->generate(requests[i]);
+      });
+    }
+    fail_allocation(n);
+    go = true;
+    for (std::thread& thread : threads) thread.join();
+    none_failed();
+    for (size_t i = 0; i < requests.size(); ++i) {
+      if (results[i]) {
+        ASSERT_EQ(results[i]->tokens, expected[i].tokens);
+      } else {
+        ASSERT_EQ(results[i].error().code, Code::out_of_memory);
+        ++failed;
+      }
+    }
+    ASSERT_EQ(engine->stats().pages_used, 0);
+  }
+  std::printf("%d failing allocations among 4 requests: %ld of %d requests ended by them\n", rounds,
+              static_cast<long>(failed), 4 * rounds);
+}
+
+}  // namespace
+}  // namespace linnet

@@ -1,0 +1,184 @@
+// Logits and greedy text of the reference models, on every backend: real and random models, computed in float64 from the
+// definitions and by another engine (data/README.md of the reference data says how).
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include "gguf/base/json.h"
+#include "runtime/engine.h"
+#include "tests/support.h"
+
+namespace linnet {
+namespace {
+
+std::string read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+std::vector<float> read_floats(const std::string& path) {
+  const std::string bytes = read_text(path);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
+}
+
+std::vector<int32_t> read_ids(const Json& list) {
+  std::vector<int32_t> ids;
+  for (const Json& item : list.elements()) ids.push_back(static_cast<int32_t>(*item.integer()));
+  return ids;
+}
+
+// |a - b| / |b|; NaN when anything is.
+double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.size() != b.size()) return std::nan("");
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
+    norm += double(b[i]) * b[i];
+  }
+  return std::sqrt(difference / norm);
+}
+
+struct Reference {
+  std::string name;
+  std::string model;
+  Json json;
+  std::vector<float> exact, peer;  // [16][vocab]
+  std::vector<int32_t> tokens;     // [16]
+};
+
+std::optional<Reference> reference(const std::string& name) {
+  const auto model = shared_data("models/" + name + ".gguf");
+  const auto json = shared_data("models/" + name + ".json");
+  if (!model || !json) return std::nullopt;
+  Reference r{name, *model, *parse_json(read_text(*json)), {}, {}, {}};
+  r.exact = read_floats(*shared_data("models/" + name + ".f64.bin"));
+  r.peer = read_floats(*shared_data("models/" + name + ".logits.bin"));
+  r.tokens = read_ids(*r.json.find("logits")->find("tokens"));
+  return r;
+}
+
+EngineOptions engine_options(const Kernels& k) {
+  EngineOptions o;
+  o.forward.threads = 2;
+  o.forward.backend = k.name;
+  o.context = 256;
+  return o;
+}
+
+std::vector<const Kernels*> backends() {
+  std::vector<const Kernels*> all;
+  const KernelList list = all_kernels();
+  for (int32_t i = 0; i < list.count; ++i)
+    if (list.items[i]->supported()) all.push_back(list.items[i]);
+  return all;
+}
+
+double logits_error(const Reference& r, KvType kv, const Kernels& k, std::vector<float>* out = nullptr) {
+  auto model = Model::load(r.model, {.kv_type = kv});
+  EXPECT_TRUE(model) << model.error().message;
+  if (!model) return std::nan("");
+  auto engine = Engine::create(*model, engine_options(k));
+  EXPECT_TRUE(engine) << engine.error().message;
+  if (!engine) return std::nan("");
+  EXPECT_STREQ((*engine)->forward().kernels().name, k.name);
+  auto logits = (*engine)->logits(r.tokens, true);
+  EXPECT_TRUE(logits) << logits.error().message;
+  if (!logits) return std::nan("");
+  if (out) *out = *logits;
+  return relative_l2(*logits, r.exact);
+}
+
+// Greedy text token for token; where the best two logits are closer than 0.02 a right implementation may differ, and
+// what follows is no longer comparable.
+void check_greedy(const Reference& r, const Kernels& k) {
+  auto model = Model::load(r.model, {.kv_type = KvType::f32});
+  ASSERT_TRUE(model) << model.error().message;
+  auto engine = Engine::create(*model, engine_options(k));
+  ASSERT_TRUE(engine) << engine.error().message;
+  for (const Json& run : r.json.find("greedy")->elements()) {
+    Request request;
+    request.prompt = read_ids(*run.find("prompt"));
+    request.max_tokens = 32;
+    request.sampling.temperature = 0;
+    request.sampling.repeat_penalty = 1;
+    request.ignore_eos = true;
+    auto completion = (*engine)->generate(request);
+    ASSERT_TRUE(completion) << completion.error().message;
+    const std::vector<int32_t> expected = read_ids(*run.find("tokens"));
+    ASSERT_EQ(completion->tokens.size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      if (completion->tokens[i] == expected[i]) continue;
+      const double gap = *run.find("gaps")->elements()[i].number();
+      EXPECT_LT(gap, 0.02) << r.name << ": token " << i << " of \"" << *run.find("text")->string() << "\" differs";
+      break;
+    }
+    const auto encoded =
+        (*model)->tokenizer().encode(*run.find("text")->string(), {.bos = (*model)->tokenizer().add_bos()});
+    ASSERT_TRUE(encoded);
+    EXPECT_EQ(*encoded, request.prompt) << r.name << ": the prompt's own tokens";
+  }
+}
+
+class Parity : public testing::TestWithParam<const char*> {};
+
+TEST_P(Parity, FloatWeights) {
+  const auto r = reference(GetParam());
+  if (!r) GTEST_SKIP() << "no reference data (models/" << GetParam() << ")";
+  for (const Kernels* k : backends()) {
+    const double error = logits_error(*r, KvType::f32, *k);
+    std::printf("%-24s %-7s relative l2 error %.2e (other engine %.2e)\n", r->name.c_str(), k->name, error,
+                relative_l2(r->peer, r->exact));
+    EXPECT_TRUE(error <= 1e-4) << r->name << " on " << k->name << ": " << error;
+    check_greedy(*r, *k);
+  }
+}
+
+TEST_P(Parity, PageTypes) {
+  const auto r = reference(GetParam());
+  if (!r) GTEST_SKIP() << "no reference data (models/" << GetParam() << ")";
+  for (const Kernels* k : backends()) {
+    const double half = logits_error(*r, KvType::f16, *k), quarter = logits_error(*r, KvType::q8_0, *k);
+    std::printf("%-24s %-7s F16 pages %.2e, Q8_0 pages %.2e\n", r->name.c_str(), k->name, half, quarter);
+    EXPECT_TRUE(half <= 1e-3) << half;
+    EXPECT_TRUE(quarter <= 3e-2) << quarter;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Parity,
+                         testing::Values("stories260K-f32", "stories260K-F16", "stories260K-pad192-F32",
+                                         "tiny-llama-F32", "tiny-llama-F16", "tiny-llama-l3-F16"));
+
+class QuantizedParity : public testing::TestWithParam<const char*> {};
+
+TEST_P(QuantizedParity, NoWorseThanTheOtherEngine) {
+  const auto r = reference(GetParam());
+  if (!r) GTEST_SKIP() << "no reference data (models/" << GetParam() << ")";
+  const double peer = relative_l2(r->peer, r->exact);
+  std::vector<float> first;
+  for (const Kernels* k : backends()) {
+    std::vector<float> logits;
+    const double error = logits_error(*r, KvType::f32, *k, &logits);
+    std::printf("%-24s %-7s relative l2 error %.3e (other engine %.3e, ratio %.3f)\n", r->name.c_str(), k->name, error,
+                peer, error / peer);
+    EXPECT_TRUE(error <= 1.1 * peer) << r->name << " on " << k->name << ": " << error << " against " << peer;
+    if (first.empty()) first = logits;
+    ASSERT_EQ(first.size(), logits.size());
+    EXPECT_EQ(std::memcmp(first.data(), logits.data(), first.size() * sizeof(float)), 0)
+        << "backends differ in their bits";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, QuantizedParity,
+                         testing::Values("stories260K-pad192-IQ4_NL", "stories260K-pad192-Q4_0",
+                                         "stories260K-pad192-Q4_1", "stories260K-pad192-Q5_0",
+                                         "stories260K-pad192-Q5_1", "stories260K-pad192-Q8_0", "tiny-llama-IQ4_XS",
+                                         "tiny-llama-Q2_K", "tiny-llama-Q3_K_M", "tiny-llama-Q4_0", "tiny-llama-Q4_K_M",
+                                         "tiny-llama-Q5_K_M", "tiny-llama-Q6_K", "tiny-llama-Q8_0"));
+
+}  // namespace
+}  // namespace linnet

@@ -1,0 +1,67 @@
+// Once a chain has sampled a few tokens, sampling allocates nothing.
+#include <cstdlib>
+#include <new>
+
+#include <gtest/gtest.h>
+
+#include "sampling/chain.h"
+#include "tests/sampling/vocabulary.h"
+#include "tests/support.h"
+
+// Clang's thread sanitizer brings an operator new that may not be replaced.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LINNET_FIXED_NEW
+#endif
+#endif
+
+namespace {
+thread_local int64_t allocations = 0;
+}
+
+#ifndef LINNET_FIXED_NEW
+void* operator new(std::size_t bytes) {
+  ++allocations;
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
+
+namespace linnet {
+namespace {
+
+TEST(Allocation, NoneAfterWarmUp) {
+#ifdef LINNET_FIXED_NEW
+  GTEST_SKIP() << "allocations cannot be counted under Clang's thread sanitizer";
+#endif
+  const PlainVocabulary vocabulary(32000);
+  const SamplingParams each[] = {
+      {.seed = 1},
+      {.temperature = 0, .frequency_penalty = 0.5f},
+      {.temperature = 1, .top_k = 0, .top_p = 0.9f, .min_p = 0, .penalty_last_n = 1000, .seed = 1},
+      {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0.1f, .seed = 1},
+      {.temperature = 0.5f, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 1},
+  };
+  for (const SamplingParams& params : each) {
+    Result<Chain> chain = Chain::create(params, vocabulary, 4096);
+    ASSERT_TRUE(chain);
+    Random random(1);
+    std::vector<float> logits(32000), row(32000);
+    for (float& l : logits) l = float(random.normal() * 2);
+    int64_t before = 0;
+    for (uint64_t i = 0; i < 600; ++i) {
+      if (i == 8) before = allocations;
+      row = logits;
+      const Result<int32_t> token = chain->sample(row.data(), i);
+      ASSERT_TRUE(token);
+      chain->accept(*token);
+    }
+    EXPECT_GT(allocations, 0);
+    EXPECT_EQ(allocations, before) << chain->describe().front();
+  }
+}
+
+}  // namespace
+}  // namespace linnet

@@ -1,0 +1,140 @@
+#include "tools/command.h"
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "gguf/base/os.h"
+
+namespace linnet {
+namespace {
+
+int64_t now_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail(Code::io_not_found, "cannot read {}: no such file, or no permission", path);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+}  // namespace
+
+std::atomic<bool>& interrupted() {
+  static std::atomic<bool> flag = false;
+  return flag;
+}
+
+void Command::add_options(CLI::App& app, std::initializer_list<OptionGroup> groups) {
+  auto keep = [this](Status status) {
+    if (!status && problem_) problem_ = std::move(status);
+  };
+  app.add_option_function<std::string>(
+         "--config",
+         [this, keep](const std::string& text) {
+           if (text.starts_with('{')) return keep(set_options_json(options_, text));
+           auto file = read_file(text);
+           if (!file) return keep(file.error());
+           keep(set_options_json(options_, *file));
+         },
+         "options as a JSON object, or the name of a file that holds one; flags win over it")
+      ->type_name("JSON")
+      ->trigger_on_parse();
+  for (const OptionRow& row : option_rows()) {
+    if (row.flags.empty() || std::find(groups.begin(), groups.end(), row.group) == groups.end()) continue;
+    const std::string flags(row.flags);
+    const std::string about =
+        fmt::format("{} ({}; default {})", row.sentence, option_range(row), option_value(row, options_));
+    if (std::holds_alternative<bool Options::*>(row.member)) {
+      app.add_flag_callback(
+          flags, [this, keep, &row] { keep(set_option(options_, row, "true")); }, std::string(row.sentence));
+      continue;
+    }
+    const bool list = std::holds_alternative<std::vector<std::string> Options::*>(row.member);
+    auto* option = app.add_option_function<std::vector<std::string>>(
+        flags,
+        [this, keep, &row](const std::vector<std::string>& texts) {
+          for (const std::string& text : texts) keep(set_option(options_, row, text));
+        },
+        about);
+    option->type_name(std::holds_alternative<int64_t Options::*>(row.member)  ? "INT"
+                      : std::holds_alternative<double Options::*>(row.member) ? "NUMBER"
+                                                                              : "TEXT");
+    option->expected(1);
+    if (list) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  }
+}
+
+void Command::add_model(CLI::App& app) {
+  app.add_option("MODEL", model_path_, "GGUF file (of a split model the first); without it the embedded model");
+}
+
+void Command::add_json(CLI::App& app, const char* what) { app.add_flag("--json", json_, what); }
+
+Result<std::string> Command::model_path() const {
+  if (!model_path_.empty()) return model_path_;
+  return embedded_model_path();
+}
+
+Result<std::shared_ptr<const Model>> Command::load_model() const {
+  ModelOptions model_options;
+  LINNET_TRY(model_options.kv_type, kv_type_of(options_));
+  LINNET_TRY(const std::string path, model_path());
+  LINNET_TRY(auto model, Model::load(path, model_options));
+  if (!json_)
+    for (const std::string& warning : model->warnings) fmt::print(stderr, "warning: {}\n", warning);
+  return model;
+}
+
+Result<std::unique_ptr<Engine>> Command::make_engine(std::shared_ptr<const Model> model) const {
+  return Engine::create(std::move(model), engine_options(options_));
+}
+
+Result<std::string> embedded_model_path() {
+  std::error_code problem;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", problem);
+  const std::filesystem::path path = self.parent_path().parent_path() / "share" / "linnet" / "demo.gguf";
+  if (problem || !std::filesystem::exists(path, problem))
+    return fail(Code::io_not_found,
+                "the embedded model is not at {}; build or install Linnet completely, or name a model", path.string());
+  return path.string();
+}
+
+Result<std::string> read_stdin() {
+  std::string text;
+  char buffer[65536];
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, stdin)) text.append(buffer, n);
+  if (std::ferror(stdin)) return fail(Code::io_read, "standard input could not be read to its end");
+  return text;
+}
+
+Result<std::string> text_argument(const std::string& text) {
+  if (text == "-") return read_stdin();
+  return text;
+}
+
+Status write_stdout(std::string_view bytes) {
+  if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() || std::fflush(stdout) != 0)
+    return fail(Code::io_write, "standard output does not take the result");
+  return {};
+}
+
+Progress::Progress(std::string what) : what_(std::move(what)), start_ms_(now_ms()) {}
+
+void Progress::update(double share) {
+  const int64_t now = now_ms();
+  if (now - start_ms_ < 1000 || now - last_ms_ < 200 || !os::is_terminal(2)) return;
+  last_ms_ = now;
+  shown_ = true;
+  fmt::print(stderr, "\r{}: {:3.0f} % after {} s ", what_, share * 100, (now - start_ms_) / 1000);
+}
+
+Progress::~Progress() {
+  if (shown_) fmt::print(stderr, "\r{:60}\r", "");
+}
+
+}  // namespace linnet

@@ -1,0 +1,80 @@
+// One subcommand of `linnet`: what it takes, and what it does.
+#pragma once
+
+#include <atomic>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "capi/options.h"
+#include "gguf/base/error.h"
+#include "runtime/engine.h"
+#include "runtime/model.h"
+
+namespace linnet {
+
+// Exit codes of the command.
+enum ExitCode : int { kDone = 0, kFailed = 1, kUsage = 2, kInterrupted = 130 };
+
+// Set by SIGINT; commands read it between steps.
+std::atomic<bool>& interrupted();
+
+class Command {
+ public:
+  virtual ~Command() = default;
+  virtual const char* name() const = 0;
+  virtual const char* summary() const = 0;
+  virtual void declare(CLI::App& app) = 0;
+  virtual Result<int> run() = 0;
+
+  bool json() const { return json_; }
+  // The first option that was refused while the command line was read.
+  const Status& problem() const { return problem_; }
+
+ protected:
+  // Adds the flags of the table's rows that belong to these groups, and --config.
+  void add_options(CLI::App& app, std::initializer_list<OptionGroup> groups);
+  void add_model(CLI::App& app);  // optional positional MODEL; absent: the embedded model
+  void add_json(CLI::App& app, const char* what);
+
+  Result<std::string> model_path() const;
+  Result<std::shared_ptr<const Model>> load_model() const;
+  Result<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Model> model) const;
+
+  Options options_;
+  std::string model_path_;
+  bool json_ = false;
+
+ private:
+  Status problem_;
+};
+
+std::vector<std::unique_ptr<Command>> all_commands();
+
+// The model that comes with Linnet: share/linnet/demo.gguf beside the binary's folder.
+Result<std::string> embedded_model_path();
+
+// All of standard input, as bytes.
+Result<std::string> read_stdin();
+// "-" means standard input.
+Result<std::string> text_argument(const std::string& text);
+Status write_stdout(std::string_view bytes);
+
+// A progress line on stderr when it is a terminal, for work over a second; silent otherwise.
+class Progress {
+ public:
+  explicit Progress(std::string what);
+  ~Progress();
+  void update(double share);  // 0 to 1
+
+ private:
+  std::string what_;
+  int64_t start_ms_;
+  int64_t last_ms_ = 0;
+  bool shown_ = false;
+};
+
+}  // namespace linnet

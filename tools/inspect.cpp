@@ -1,0 +1,143 @@
+// linnet inspect and linnet validate: what is in a file, and whether it is sound.
+#include <cstdio>
+
+#include <fmt/ranges.h>
+
+#include "gguf/base/json.h"
+#include "tools/commands.h"
+
+namespace linnet {
+namespace {
+
+// Arrays longer than this show their length instead of their elements.
+constexpr uint64_t kShownElements = 8;
+
+std::string element_text(const Value& value, uint64_t i) {
+  if (value.element == ValueType::boolean) return value.integer(i) ? "true" : "false";
+  if (value.is_integer()) return fmt::format("{}", value.integer(i));
+  return fmt::format("{}", value.number(i));
+}
+
+std::string value_text(const Value& value) {
+  if (value.type == ValueType::string) return json_quote(value.string());
+  if (value.type != ValueType::array) return element_text(value, 0);
+  if (value.count > kShownElements || value.element == ValueType::array)
+    return fmt::format("\"{} x {}\"", value.count, value_type_name(value.element));
+  std::string out = "[";
+  const auto add = [&out](const std::string& text) { out += (out.size() > 1 ? "," : "") + text; };
+  if (value.element == ValueType::string) {
+    for (const std::string_view text : value.strings()) add(json_quote(text));
+  } else {
+    for (uint64_t i = 0; i < value.count; ++i) add(element_text(value, i));
+  }
+  return out + "]";
+}
+
+class Inspect : public Command {
+ public:
+  const char* name() const override { return "inspect"; }
+  const char* summary() const override { return "show metadata and tensors of a GGUF file"; }
+
+  void declare(CLI::App& app) override {
+    add_model(app);
+    app.add_flag("--checksums", checksums_,
+                 "show each tensor's XXH64, and whether it is the one in the file (reads all data)");
+    add_json(app, "print one JSON object");
+  }
+
+  Result<int> run() override {
+    LINNET_TRY(const std::string path, model_path());
+    LINNET_TRY(const Gguf file, Gguf::open(path));
+    if (json_) return print_json(file);
+    fmt::print("GGUF version {}, {} bytes in {} file(s), alignment {}, {} keys, {} tensors\n\n", file.version(),
+               file.file_bytes(), file.shards(), file.alignment(), file.values().size(), file.tensors().size());
+    for (const Value& value : file.values()) fmt::print("{:44} {}\n", value.key, shortened(value_text(value)));
+    fmt::print("\n");
+    for (const Tensor& t : file.tensors())
+      fmt::print("{:32} {:7} {:>20} {:>12} bytes at {:>12}{}\n", t.name, type_info(t.type)->name,
+                 fmt::format("{}", fmt::join(t.dims.begin(), t.dims.begin() + t.n_dims, " x ")), t.bytes, t.offset,
+                 checksum_text(file, t));
+    return kDone;
+  }
+
+ private:
+  static std::string shortened(const std::string& text) {
+    return text.size() <= 160 ? text : text.substr(0, 157) + "...";
+  }
+
+  std::string checksum_text(const Gguf& file, const Tensor& t) const {
+    if (!checksums_) return "";
+    const uint64_t sum = Gguf::checksum(t);
+    const auto stored = file.stored_checksum(t);
+    return fmt::format("  {:016x} {}", sum,
+                       !stored          ? "(none stored)"
+                       : *stored == sum ? "ok"
+                                        : "DIFFERS from the stored one");
+  }
+
+  Result<int> print_json(const Gguf& file) const {
+    std::string out = fmt::format("{{\"version\":{},\"bytes\":{},\"shards\":{},\"alignment\":{},\"metadata\":{{",
+                                  file.version(), file.file_bytes(), file.shards(), file.alignment());
+    const char* comma = "";
+    for (const Value& value : file.values()) {
+      out += fmt::format("{}{}:{}", comma, json_quote(value.key), value_text(value));
+      comma = ",";
+    }
+    out += "},\"tensors\":[";
+    comma = "";
+    for (const Tensor& t : file.tensors()) {
+      out += fmt::format("{}{{\"name\":{},\"type\":\"{}\",\"dims\":[{}],\"bytes\":{},\"offset\":{},\"shard\":{}", comma,
+                         json_quote(t.name), type_info(t.type)->name,
+                         fmt::join(t.dims.begin(), t.dims.begin() + t.n_dims, ","), t.bytes, t.offset, t.shard);
+      if (checksums_) out += fmt::format(",\"xxh64\":\"{:016x}\"", Gguf::checksum(t));
+      if (const auto stored = file.stored_checksum(t); checksums_ && stored)
+        out += fmt::format(",\"stored_xxh64\":\"{:016x}\"", *stored);
+      out += "}";
+      comma = ",";
+    }
+    LINNET_CHECK(write_stdout(out + "]}\n"));
+    return kDone;
+  }
+
+  bool checksums_ = false;
+};
+
+class Validate : public Command {
+ public:
+  const char* name() const override { return "validate"; }
+  const char* summary() const override { return "check a model file completely, values and checksums included"; }
+
+  void declare(CLI::App& app) override {
+    add_model(app);
+    add_json(app, "print one JSON object");
+  }
+
+  Result<int> run() override {
+    LINNET_TRY(const std::string path, model_path());
+    LINNET_TRY(const auto model, Model::load(path, {.check_values = true, .check_checksums = true}));
+    LINNET_TRY(const auto forward, Forward::create(*model, {.threads = 1, .max_rows = 1, .max_context = 64}));
+    const Gguf& file = model->file();
+    const bool sums = file.find(kChecksumKey) != nullptr;
+    if (json_) {
+      std::string warnings;
+      for (const std::string& warning : model->warnings)
+        warnings += (warnings.empty() ? "" : ",") + json_quote(warning);
+      fmt::print(
+          "{{\"valid\":true,\"architecture\":{},\"tensors\":{},\"bytes\":{},\"checksums\":{},\"warnings\":[{}]}}\n",
+          json_quote(model->facts.architecture), file.tensors().size(), file.file_bytes(), sums, warnings);
+    } else {
+      for (const std::string& warning : model->warnings) fmt::print(stderr, "warning: {}\n", warning);
+      fmt::print("valid: {} model, {} tensors, {} bytes; all values finite; {}\n", model->facts.architecture,
+                 file.tensors().size(), file.file_bytes(),
+                 sums ? "all checksums right" : "the file carries no checksums");
+    }
+    return kDone;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_inspect() { return std::make_unique<Inspect>(); }
+std::unique_ptr<Command> make_validate() { return std::make_unique<Validate>(); }
+
+}  // namespace linnet

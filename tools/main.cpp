@@ -1,0 +1,64 @@
+// The `linnet` command. Exit codes: 0 done, 1 refused or failed (one sentence on stderr), 2 wrong usage, 130 interrupted.
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+#include "gguf/base/json.h"
+#include "tools/command.h"
+
+namespace linnet {
+namespace {
+
+int report(const Error& error, bool json) {
+  if (json)
+    fmt::print("{{\"error\":{{\"code\":{},\"message\":{}}}}}\n", json_quote(code_name(error.code)),
+               json_quote(error.message));
+  fmt::print(stderr, "linnet: {}\n", error.message);
+  return error.code == Code::cancelled ? kInterrupted : kFailed;
+}
+
+int run_command(Command& command) {
+  if (!command.problem()) {
+    report(command.problem().error(), command.json());
+    return command.problem().error().code == Code::option_type ? kUsage : kFailed;
+  }
+  auto code = command.run();
+  if (!code) return report(code.error(), command.json());
+  return *code;
+}
+
+int main_with(int argc, char** argv) {
+  CLI::App app{"Linnet runs language models from GGUF files on its own kernels.", "linnet"};
+  app.set_version_flag("--version", "linnet " LINNET_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Without MODEL, the small model that comes along is used. linnet COMMAND --help tells all about a command.\n"
+      "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.");
+  auto commands = all_commands();
+  Command* chosen = nullptr;
+  for (auto& command : commands) {
+    CLI::App* sub = app.add_subcommand(command->name(), command->summary());
+    command->declare(*sub);
+    sub->callback([&chosen, &command] { chosen = command.get(); });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // the library's way to say help, version or wrong usage
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  return run_command(*chosen);
+}
+
+}  // namespace
+}  // namespace linnet
+
+int main(int argc, char** argv) {
+  std::signal(SIGINT, [](int) { linnet::interrupted() = true; });
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return linnet::main_with(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("linnet: out of memory; use a smaller model, context or batch\n", stderr);
+    return linnet::kFailed;
+  }
+}

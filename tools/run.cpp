@@ -1,0 +1,88 @@
+// linnet run: one prompt in, its continuation out, streamed.
+#include "tools/commands.h"
+#include "tools/report.h"
+#include "tools/stopwatch.h"
+
+#include "runtime/chat_format.h"
+
+namespace linnet {
+namespace {
+
+class Run : public Command {
+ public:
+  const char* name() const override { return "run"; }
+  const char* summary() const override { return "generate text from a prompt"; }
+
+  void declare(CLI::App& app) override {
+    add_model(app);
+    app.add_option("-p,--prompt", prompt_, "the prompt; - reads standard input, bytes as they are")->required();
+    app.add_option("--system", system_, "a system message before the prompt (not with --raw)");
+    app.add_flag("--raw", raw_, "the prompt is text to continue; no chat format around it");
+    add_options(app, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::model});
+    add_json(app, "print one JSON object at the end instead of streaming");
+  }
+
+  Result<int> run() override;
+
+ private:
+  Result<std::vector<int32_t>> tokens(const Tokenizer& tokenizer) const;
+
+  std::string prompt_, system_;
+  bool raw_ = false;
+};
+
+Result<std::vector<int32_t>> Run::tokens(const Tokenizer& tokenizer) const {
+  LINNET_TRY(const std::string prompt, text_argument(prompt_));
+  const auto format = ChatFormat::find(tokenizer);
+  if (raw_ || !format) {
+    if (!raw_ && !json_)
+      fmt::print(stderr, "note: this vocabulary has no ChatML tokens; the prompt is continued as it is\n");
+    return tokenizer.encode(prompt, {.bos = tokenizer.add_bos()});
+  }
+  std::vector<int32_t> all = format->begin();
+  auto append = [&all](const std::vector<int32_t>& more) { all.insert(all.end(), more.begin(), more.end()); };
+  if (!system_.empty()) {
+    LINNET_TRY(const auto message, format->message("system", system_));
+    append(message);
+  }
+  LINNET_TRY(const auto message, format->message("user", prompt));
+  append(message);
+  LINNET_TRY(const auto opening, format->open("assistant"));
+  append(opening);
+  return all;
+}
+
+Result<int> Run::run() {
+  const Stopwatch loading;
+  LINNET_TRY(const auto model, load_model());
+  LINNET_TRY(const auto engine, make_engine(model));
+  const double load_ms = loading.milliseconds();
+  Request request;
+  LINNET_TRY(request.prompt, tokens(model->tokenizer()));
+  request.max_tokens = options_.max_tokens;
+  request.sampling = sampling_params(options_);
+  request.stop = options_.stop;
+  request.ignore_eos = options_.ignore_eos;
+  Status written;
+  if (!json_)
+    request.on_text = [&written](std::string_view text) {
+      written = write_stdout(text);
+      return static_cast<bool>(written);
+    };
+  LINNET_TRY(Completion c, engine->generate(request, &interrupted()));
+  if (!written) return written.error();
+  c.timings.load_ms = load_ms;
+  if (json_) {
+    LINNET_CHECK(write_stdout(completion_json(c) + "\n"));
+  } else {
+    LINNET_CHECK(write_stdout("\n"));
+    print_statistics(c, *engine);
+  }
+  return c.finish_reason == FinishReason::cancelled ? kInterrupted : kDone;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_run() { return std::make_unique<Run>(); }
+
+}  // namespace linnet
