@@ -220,7 +220,6 @@ void Engine::Impl::commit(Step::Part& part) {
 // Gives the pages back: to the conversation, else to the pool.
 void Engine::Impl::release_sequence(Job& job, bool keep) {
   if (job.sequence && keep && job.conversation && !conversations.closing(job.conversation)) {
-    job.sequence->truncate(job.sequence->computed());
     conversations.put(job.conversation, std::move(*job.sequence));
   }
   job.sequence.reset();

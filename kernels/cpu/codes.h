@@ -36,20 +36,34 @@ struct TableCodes {
 
 template <class F>
 struct CodesOf;
-template <> struct CodesOf<Q4_0> : PlainCodes<Q4_0, 8, 15> {};
-template <> struct CodesOf<Q4_1> : PlainCodes<Q4_1, 0, 15> {};
-template <> struct CodesOf<Q5_0> : PlainCodes<Q5_0, 16, 31> {};
-template <> struct CodesOf<Q5_1> : PlainCodes<Q5_1, 0, 31> {};
-template <> struct CodesOf<Q8_0> : SignedCodes<Q8_0> {};
-template <> struct CodesOf<Q8_1> : SignedCodes<Q8_1> {};
-template <> struct CodesOf<Q8_K> : SignedCodes<Q8_K> {};
-template <> struct CodesOf<Q2_K> : PlainCodes<Q2_K, 0, 3> {};
-template <> struct CodesOf<Q3_K> : PlainCodes<Q3_K, 4, 7> {};
-template <> struct CodesOf<Q4_K> : PlainCodes<Q4_K, 0, 15> {};
-template <> struct CodesOf<Q5_K> : PlainCodes<Q5_K, 0, 31> {};
-template <> struct CodesOf<Q6_K> : PlainCodes<Q6_K, 32, 63> {};
-template <> struct CodesOf<IQ4_NL> : TableCodes<IQ4_NL> {};
-template <> struct CodesOf<IQ4_XS> : TableCodes<IQ4_XS> {};
+template <>
+struct CodesOf<Q4_0> : PlainCodes<Q4_0, 8, 15> {};
+template <>
+struct CodesOf<Q4_1> : PlainCodes<Q4_1, 0, 15> {};
+template <>
+struct CodesOf<Q5_0> : PlainCodes<Q5_0, 16, 31> {};
+template <>
+struct CodesOf<Q5_1> : PlainCodes<Q5_1, 0, 31> {};
+template <>
+struct CodesOf<Q8_0> : SignedCodes<Q8_0> {};
+template <>
+struct CodesOf<Q8_1> : SignedCodes<Q8_1> {};
+template <>
+struct CodesOf<Q8_K> : SignedCodes<Q8_K> {};
+template <>
+struct CodesOf<Q2_K> : PlainCodes<Q2_K, 0, 3> {};
+template <>
+struct CodesOf<Q3_K> : PlainCodes<Q3_K, 4, 7> {};
+template <>
+struct CodesOf<Q4_K> : PlainCodes<Q4_K, 0, 15> {};
+template <>
+struct CodesOf<Q5_K> : PlainCodes<Q5_K, 0, 31> {};
+template <>
+struct CodesOf<Q6_K> : PlainCodes<Q6_K, 32, 63> {};
+template <>
+struct CodesOf<IQ4_NL> : TableCodes<IQ4_NL> {};
+template <>
+struct CodesOf<IQ4_XS> : TableCodes<IQ4_XS> {};
 
 template <class F>
 struct Codes : CodesOf<F> {
@@ -58,7 +72,10 @@ struct Codes : CodesOf<F> {
   static constexpr bool has_min = F::has_min;
   static constexpr bool scaled = requires(const Block& b) { F::sub_scale(b, 0); };
   static constexpr int sub = [] {
-    if constexpr (scaled) return F::sub; else return F::unit;
+    if constexpr (scaled)
+      return F::sub;
+    else
+      return F::unit;
   }();
   static constexpr int subs = unit / sub;  // sub-blocks of a unit
   // Bytes that use the sign bit of an int8 need care where two products are added in 16 bits.
@@ -70,21 +87,42 @@ struct Codes : CodesOf<F> {
     for (int i = 0; i < unit; ++i) out[i] = uint8_t(CodesOf<F>::byte(b, i));
   }
   LINNET_INLINE static int16_t sub_scale(const Block& b, int j) {
-    if constexpr (scaled) return int16_t(F::sub_scale(b, j)); else return 1;
+    if constexpr (scaled)
+      return int16_t(F::sub_scale(b, j));
+    else
+      return 1;
   }
   LINNET_INLINE static int16_t sub_min(const Block& b, int j) {
-    if constexpr (has_min && scaled) return int16_t(F::sub_min(b, j)); else return has_min;
+    if constexpr (has_min && scaled)
+      return int16_t(F::sub_min(b, j));
+    else
+      return has_min;
   }
   LINNET_INLINE static float minimum(const Block& b) {
-    if constexpr (has_min) return F::minimum(b); else return 0;
+    if constexpr (has_min)
+      return F::minimum(b);
+    else
+      return 0;
   }
 };
 
+// IQ4_XS's eight 6-bit sub-scale codes (0..63, offset 32), a byte each: nibbles and pairs of bits spread to bytes.
+LINNET_INLINE uint64_t spread_codes(const IQ4_XS::Block& b) {
+  uint64_t low = uint64_t(b.scales_l[0]) | uint64_t(b.scales_l[1]) << 16 | uint64_t(b.scales_l[2]) << 32 |
+                 uint64_t(b.scales_l[3]) << 48;
+  low = (low | low << 4) & 0x0f0f0f0f0f0f0f0f;
+  uint64_t high = b.scales_h;
+  high = (high | high << 24) & 0x000000ff000000ff;
+  high = (high | high << 12) & 0x000f000f000f000f;
+  high = (high | high << 6) & 0x0303030303030303;
+  return low | high << 4;
+}
+
 // The 8-bit activations of n rows in the form that a format wants.
 struct QuantRows {
-  const int8_t* q;        // [n][cols]
-  const int16_t* sums;    // [n][cols/32] of 32 values, or [n][cols/16] of 16 for unit 256
-  const float* d;         // [n][cols/unit]
+  const int8_t* q;                          // [n][cols]
+  const int16_t* sums;                      // [n][cols/32] of 32 values, or [n][cols/16] of 16 for unit 256
+  const float* d;                           // [n][cols/unit]
   int64_t q_stride, sums_stride, d_stride;  // elements from one row to the next
 };
 

@@ -17,9 +17,12 @@ LINNET_INLINE __m256i masked(__m256i x, int mask) { return _mm256_and_si256(x, _
 // Bytes shifted so that bit `from` comes to bit `to`; what crosses between bytes is for a mask to drop.
 template <int from, int to>
 LINNET_INLINE __m256i moved_bit(__m256i x) {
-  if constexpr (from > to) return _mm256_srli_epi16(x, from - to);
-  else if constexpr (from < to) return _mm256_slli_epi16(x, to - from);
-  else return x;
+  if constexpr (from > to)
+    return _mm256_srli_epi16(x, from - to);
+  else if constexpr (from < to)
+    return _mm256_slli_epi16(x, to - from);
+  else
+    return x;
 }
 
 // --- Units of 32. ---
@@ -27,8 +30,10 @@ LINNET_INLINE __m256i moved_bit(__m256i x) {
 template <class F>
 LINNET_INLINE __m256i nibbles32(const uint8_t* qs) {
   const __m256i codes = masked(_mm256_srlv_epi64(twice128(qs), halves128(0, 4)), 15);
-  if constexpr (Codes<F>::wide) return _mm256_shuffle_epi8(twice128(kIq4Table), codes);
-  else return codes;
+  if constexpr (Codes<F>::wide)
+    return _mm256_shuffle_epi8(twice128(kIq4Table), codes);
+  else
+    return codes;
 }
 // 16 in the bytes whose bit of qh is set.
 LINNET_INLINE __m256i fifth_bits(const uint8_t* qh) {
@@ -45,8 +50,10 @@ LINNET_INLINE __m256i bytes32(const typename F::Block& b) {
     return load256(b.qs);
   } else {
     const __m256i nibbles = nibbles32<F>(b.qs);
-    if constexpr (requires { b.qh; }) return _mm256_or_si256(nibbles, fifth_bits(b.qh));
-    else return nibbles;
+    if constexpr (requires { b.qh; })
+      return _mm256_or_si256(nibbles, fifth_bits(b.qh));
+    else
+      return nibbles;
   }
 }
 
@@ -78,8 +85,9 @@ LINNET_INLINE void k_words(const void* block, __m256i& scale, __m256i& minimum) 
   const __m128i head = load128(block);
   // Dwords [0-3][4-7][8-11][8-11 >> 4], masked to the low bits; [.][.][0-3 >> 2][4-7 >> 2] masked to bits 4, 5. The
   // result's bytes are sub-scales 0-3, sub-minimums 0-3, sub-scales 4-7, sub-minimums 4-7.
-  const __m128i low = _mm_and_si128(_mm_srlv_epi32(_mm_shuffle_epi32(head, _MM_SHUFFLE(3, 3, 2, 1)), _mm_setr_epi32(0, 0, 0, 4)),
-                                    _mm_setr_epi32(0x3f3f3f3f, 0x3f3f3f3f, 0x0f0f0f0f, 0x0f0f0f0f));
+  const __m128i low =
+      _mm_and_si128(_mm_srlv_epi32(_mm_shuffle_epi32(head, _MM_SHUFFLE(3, 3, 2, 1)), _mm_setr_epi32(0, 0, 0, 4)),
+                    _mm_setr_epi32(0x3f3f3f3f, 0x3f3f3f3f, 0x0f0f0f0f, 0x0f0f0f0f));
   const __m128i high = _mm_and_si128(_mm_srli_epi32(_mm_shuffle_epi32(head, _MM_SHUFFLE(2, 1, 0, 0)), 2),
                                      _mm_setr_epi32(0, 0, 0x30303030, 0x30303030));
   const __m256i six = _mm256_broadcastsi128_si256(_mm_or_si128(low, high));
@@ -156,7 +164,8 @@ struct Unit256<Q3_K> {
     const __m128i nibbles = _mm_shuffle_epi8(tail, _mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 6, 7, 8, 9));
     const __m128i low = _mm_and_si128(_mm_srlv_epi64(nibbles, _mm_set_epi64x(4, 0)), _mm_set1_epi8(15));
     // Upper bits of sub-scales 4j..4j+3 are bits 2j, 2j + 1 of bytes 8-11: moved to bits 4, 5 by 4 - 2j.
-    const __m128i upper = _mm_shuffle_epi8(tail, _mm_setr_epi8(10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13));
+    const __m128i upper =
+        _mm_shuffle_epi8(tail, _mm_setr_epi8(10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13));
     const __m128i moved = _mm_srlv_epi32(_mm_sllv_epi32(upper, _mm_setr_epi32(4, 2, 0, 0)), _mm_setr_epi32(0, 0, 0, 2));
     const __m128i six = _mm_or_si128(low, _mm_and_si128(moved, _mm_set1_epi8(0x30)));
     scale = _mm256_cvtepi8_epi16(_mm_sub_epi8(six, _mm_set1_epi8(32)));
@@ -179,9 +188,9 @@ struct Unit256<IQ4_XS> {
     return nibbles32<IQ4_XS>(b.qs + 16 * k);
   }
   LINNET_INLINE static void words(const IQ4_XS::Block& b, __m256i& scale, __m256i&) {
-    alignas(32) int16_t s[16];
-    for (int i = 0; i < 16; ++i) s[i] = Codes<IQ4_XS>::sub_scale(b, i / 2);
-    scale = load256(s);
+    const __m128i codes = _mm_cvtsi64_si128(int64_t(spread_codes(b)));
+    const __m128i words = _mm_cvtepi8_epi16(_mm_sub_epi8(codes, _mm_set1_epi8(32)));
+    scale = _mm256_setr_m128i(_mm_unpacklo_epi16(words, words), _mm_unpackhi_epi16(words, words));
   }
 };
 

@@ -63,8 +63,10 @@ LINNET_INLINE __m512i pair_bytes(const typename F::Block& a, const typename F::B
     return to_unsigned(_mm512_inserti64x4(_mm512_castsi256_si512(load256(a.qs)), load256(b.qs), 1));
   } else {
     const __m512i nibbles = nibble_pair<F>(a.qs, b.qs);
-    if constexpr (requires { a.qh; }) return add_fifth_bits(nibbles, a.qh, b.qh);
-    else return nibbles;
+    if constexpr (requires { a.qh; })
+      return add_fifth_bits(nibbles, a.qh, b.qh);
+    else
+      return nibbles;
   }
 }
 
@@ -117,10 +119,10 @@ LINNET_INLINE void k_words(const Four<F>& b, __m512i (&scale)[2], __m512i (&mini
                                                      k_word_order(1, 2)};
   const __m512i heads = gather128(&b[0], &b[1], &b[2], &b[3]);
   // Dwords [0-3][4-7][8-11][8-11 >> 4], masked to the low bits; [.][.][0-3 >> 2][4-7 >> 2] masked to bits 4, 5.
-  const __m512i low = _mm512_and_si512(
-      _mm512_srlv_epi32(_mm512_shuffle_epi32(heads, _MM_PERM_ENUM(_MM_SHUFFLE(3, 3, 2, 1))),
-                        _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0, 4))),
-      _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f3f3f3f, 0x3f3f3f3f, 0x0f0f0f0f, 0x0f0f0f0f)));
+  const __m512i low =
+      _mm512_and_si512(_mm512_srlv_epi32(_mm512_shuffle_epi32(heads, _MM_PERM_ENUM(_MM_SHUFFLE(3, 3, 2, 1))),
+                                         _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0, 4))),
+                       _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f3f3f3f, 0x3f3f3f3f, 0x0f0f0f0f, 0x0f0f0f0f)));
   const __m512i high = _mm512_srli_epi32(_mm512_shuffle_epi32(heads, _MM_PERM_ENUM(_MM_SHUFFLE(2, 1, 0, 0))), 2);
   const __m512i six = or_masked(low, high, _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0x30303030, 0x30303030)));
   constexpr __mmask64 even = 0x5555555555555555;
@@ -166,8 +168,8 @@ struct Unit512<Q6_K> {
     for (int h = 0; h < 2; ++h) {
       const __m512i low = _mm512_loadu_si512(b.ql + 64 * h), high = twice256(b.qh + 32 * h);
       w[2 * h] = or_masked(_mm512_and_si512(low, nibble), _mm512_rolv_epi64(high, halves64(4, 2)), two);
-      w[2 * h + 1] = or_masked(_mm512_and_si512(_mm512_srli_epi16(low, 4), nibble),
-                               _mm512_rolv_epi64(high, halves64(0, 62)), two);
+      w[2 * h + 1] =
+          or_masked(_mm512_and_si512(_mm512_srli_epi16(low, 4), nibble), _mm512_rolv_epi64(high, halves64(0, 62)), two);
     }
   }
   LINNET_INLINE static void words(const Four<Q6_K>& b, __m512i (&scale)[2], __m512i (&)[2]) {
@@ -207,13 +209,13 @@ struct Unit512<Q3_K> {
     // The last 16 bytes of a block: two of qs, the 12 packed bytes, d.
     const __m512i tail = gather128(b[0].qs + 62, b[1].qs + 62, b[2].qs + 62, b[3].qs + 62);
     const __m512i low = _mm512_and_si512(
-        _mm512_srlv_epi64(
-            _mm512_shuffle_epi8(tail, _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 6, 7, 8, 9))),
-            _mm512_broadcast_i32x4(_mm_set_epi64x(4, 0))),
+        _mm512_srlv_epi64(_mm512_shuffle_epi8(tail, _mm512_broadcast_i32x4(
+                                                        _mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 6, 7, 8, 9))),
+                          _mm512_broadcast_i32x4(_mm_set_epi64x(4, 0))),
         _mm512_set1_epi8(15));
     const __m512i high = _mm512_rolv_epi32(
-        _mm512_shuffle_epi8(
-            tail, _mm512_broadcast_i32x4(_mm_setr_epi8(10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13))),
+        _mm512_shuffle_epi8(tail, _mm512_broadcast_i32x4(
+                                      _mm_setr_epi8(10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13))),
         _mm512_broadcast_i32x4(_mm_setr_epi32(4, 2, 0, 30)));
     const __m512i six = or_masked(low, high, _mm512_set1_epi8(0x30));
     widen_signed(_mm512_sub_epi8(six, _mm512_set1_epi8(32)), scale);
@@ -230,16 +232,24 @@ struct Unit512<Q8_K> {
   }
 };
 
+// Words first, first, first + 1, first + 1, ...
+constexpr Lanes512<uint16_t, 32> twice_each(int first) {
+  Lanes512<uint16_t, 32> t{};
+  for (int w = 0; w < 32; ++w) t.v[w] = uint16_t(first + w / 2);
+  return t;
+}
+
 template <>
 struct Unit512<IQ4_XS> {
   LINNET_INLINE static void bytes(const IQ4_XS::Block& b, __m512i (&w)[4]) {
     for (int k = 0; k < 4; ++k) w[k] = nibble_pair<IQ4_XS>(b.qs + 32 * k, b.qs + 32 * k + 16);
   }
   LINNET_INLINE static void words(const Four<IQ4_XS>& b, __m512i (&scale)[2], __m512i (&)[2]) {
-    alignas(64) int16_t s[64];
-    for (int j = 0; j < 4; ++j)
-      for (int i = 0; i < 16; ++i) s[16 * j + i] = Codes<IQ4_XS>::sub_scale(b[j], i / 2);
-    scale[0] = _mm512_load_si512(s), scale[1] = _mm512_load_si512(s + 32);
+    const __m256i codes = _mm256_setr_epi64x(int64_t(spread_codes(b[0])), int64_t(spread_codes(b[1])),
+                                             int64_t(spread_codes(b[2])), int64_t(spread_codes(b[3])));
+    const __m512i words = _mm512_cvtepi8_epi16(_mm256_sub_epi8(codes, _mm256_set1_epi8(32)));
+    static constexpr Lanes512<uint16_t, 32> order[2] = {twice_each(0), twice_each(16)};
+    for (int h = 0; h < 2; ++h) scale[h] = _mm512_permutexvar_epi16(load_lanes(order[h]), words);
   }
 };
 

@@ -13,8 +13,10 @@ namespace {
 // Sums of two products, as words.
 template <class F>
 LINNET_INLINE __m256i products(__m256i w, __m256i x) {
-  if constexpr (Codes<F>::wide) return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-  else return _mm256_maddubs_epi16(w, x);
+  if constexpr (Codes<F>::wide)
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+  else
+    return _mm256_maddubs_epi16(w, x);
 }
 
 // Four registers of eight partial sums to the four sums.
@@ -37,13 +39,15 @@ LINNET_INLINE void group32(const typename F::Block* b, const QuantRows& x, Group
       const __m256i w = bytes32<F>(b[4 * h + j]);
 #pragma GCC unroll 4
       for (int t = 0; t < N; ++t)
-        v[t][j] = _mm256_madd_epi16(products<F>(w, load256(x.q + t * x.q_stride + 128 * h + 32 * j)), _mm256_set1_epi16(1));
+        v[t][j] =
+            _mm256_madd_epi16(products<F>(w, load256(x.q + t * x.q_stride + 128 * h + 32 * j)), _mm256_set1_epi16(1));
     }
 #pragma GCC unroll 4
     for (int t = 0; t < N; ++t) {
       out.isum[t][h] = sum_quad(v[t]);
       if constexpr (!C::wide && (C::offset != 0 || C::has_min)) {
-        const __m128i sum = _mm_cvtepi16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x.sums + t * x.sums_stride + 4 * h)));
+        const __m128i sum =
+            _mm_cvtepi16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x.sums + t * x.sums_stride + 4 * h)));
         if constexpr (C::offset != 0) {
           constexpr int shift = __builtin_ctz(C::offset);
           static_assert(C::offset == 1 << shift);
@@ -68,7 +72,8 @@ LINNET_INLINE __m256i even_odd(__m256i words) {
 
 // sum[t] += the products of values 32k.. of block b, k..7.
 template <class F, int N, int k = 0>
-LINNET_INLINE void add_unit(const typename F::Block& b, const QuantRows& x, int64_t at, __m256i scales, __m256i (&sum)[N]) {
+LINNET_INLINE void add_unit(const typename F::Block& b, const QuantRows& x, int64_t at, __m256i scales,
+                            __m256i (&sum)[N]) {
   const __m256i w = Unit256<F>::template bytes<k>(b);
   const __m256i scale = Codes<F>::scaled ? _mm256_shuffle_epi8(scales, _mm256_set1_epi16(int16_t(0x0100 + 0x0202 * k)))
                                          : _mm256_set1_epi16(1);

@@ -143,15 +143,19 @@ LINNET_INLINE void group256(const typename F::Block* b, const QuantRows& x, Grou
 #pragma GCC unroll 4
       for (int t = 0; t < N; ++t) {
         const __m512i sums = _mm512_loadu_si512(x.sums + t * x.sums_stride + 32 * h);
-        if constexpr (C::has_min) m[t][h] = _mm512_madd_epi16(factor, sums);
-        else p[t][h] = _mm512_dpwssd_epi32(p[t][h], factor, sums);
+        if constexpr (C::has_min)
+          m[t][h] = _mm512_madd_epi16(factor, sums);
+        else
+          p[t][h] = _mm512_dpwssd_epi32(p[t][h], factor, sums);
       }
     }
   }
 #pragma GCC unroll 4
   for (int t = 0; t < N; ++t) {
-    if constexpr (C::has_min) sum_pairs(p[t][0], p[t][1], m[t][0], m[t][1], out.isum[t][0], out.msum[t][0]);
-    else out.isum[t][0] = sum_pairs(p[t][0], p[t][1]);
+    if constexpr (C::has_min)
+      sum_pairs(p[t][0], p[t][1], m[t][0], m[t][1], out.isum[t][0], out.msum[t][0]);
+    else
+      out.isum[t][0] = sum_pairs(p[t][0], p[t][1]);
   }
   out.d[0] = four_scales(four);
   out.minimum[0] = four_minimums(four);

@@ -15,12 +15,17 @@ namespace {
 template <class M, class F>
 LINNET_INLINE typename M::Simd::F load_values(const typename F::Block* p) {
   const void* at = p;  // blocks may lie at any address
-  if constexpr (F::type == Type::f32) return M::Simd::load(static_cast<const float*>(at));
-  else if constexpr (F::type == Type::f16) return M::Simd::load_half(static_cast<const Half*>(at));
-  else return M::load_bfloat16(at);
+  if constexpr (F::type == Type::f32)
+    return M::Simd::load(static_cast<const float*>(at));
+  else if constexpr (F::type == Type::f16)
+    return M::Simd::load_half(static_cast<const Half*>(at));
+  else
+    return M::load_bfloat16(at);
 }
 template <int width>
-LINNET_INLINE int64_t clamp_to(int64_t n) { return n < 0 ? 0 : n > width ? width : n; }
+LINNET_INLINE int64_t clamp_to(int64_t n) {
+  return n < 0 ? 0 : n > width ? width : n;
+}
 
 // The first n of them, the rest +0.
 template <class M, class F>
@@ -49,7 +54,8 @@ LINNET_INLINE float dot_row(const typename F::Block* w, const float* x, int64_t 
   typename S::F a[vectors];
   for (int i = 0; i < vectors; ++i) a[i] = S::set(0);
   int64_t k = 0;
-  for (; k + 32 <= cols; k += 32)
+  for (; k + 32 <= cols; k += 32) {
+    prefetch_ahead(w + k, 32 * int64_t(sizeof(*w)));
     for (int i = 0; i < vectors; ++i)
       a[i] = S::fma(load_values<M, F>(w + k + i * width), S::load(x + k + i * width), a[i]);
   if (k < cols)
@@ -60,18 +66,20 @@ LINNET_INLINE float dot_row(const typename F::Block* w, const float* x, int64_t 
   return sum_lanes<S>(a);
 }
 
-// R rows with T tokens. w: [R][w_stride] values, x: [T][x_stride] floats.
+// Adds values [0, cols) of R rows and T tokens to their lanes. w: [R][w_stride] values, x: [T][x_stride] floats, lanes:
+// [32/width][R][T][width] floats, which `first` starts at zero. Only the last call for a row may have cols % 32 != 0.
 template <class M, class F, int R, int T>
-void dot_tile(float* y, int64_t stride, const typename F::Block* w, int64_t w_stride, const float* x, int64_t x_stride,
+void add_tile(float* lanes, bool first, const typename F::Block* w, int64_t w_stride, const float* x, int64_t x_stride,
               int64_t cols) {
   using S = typename M::Simd;
-  constexpr int width = S::width, vectors = 32 / width;
-  typename S::F lanes[R][T][vectors];
-  for (int i = 0; i < vectors; ++i) {
+  constexpr int width = S::width;
+  const int64_t whole = cols / 32 * 32;
+  for (int i = 0; i < 32 / width; ++i, lanes += R * T * width) {
     typename S::F a[R][T];
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
-      for (int t = 0; t < T; ++t) a[r][t] = S::set(0);
-    const int64_t whole = cols / 32 * 32;
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) a[r][t] = first ? S::set(0) : S::load(lanes + (r * T + t) * width);
     for (int64_t k = i * width; k < whole; k += 32) {
       typename S::F v[T];
 #pragma GCC unroll 8
@@ -85,62 +93,112 @@ void dot_tile(float* y, int64_t stride, const typename F::Block* w, int64_t w_st
     }
     if (whole < cols) {
       const int64_t at = whole + i * width, left = clamp_to<width>(cols - at);
+#pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const typename S::F weight = load_values_n<M, F>(w + r * w_stride + at, left);
+#pragma GCC unroll 8
         for (int t = 0; t < T; ++t) a[r][t] = S::fma(weight, S::load_n(x + t * x_stride + at, left), a[r][t]);
       }
     }
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
-      for (int t = 0; t < T; ++t) lanes[r][t][i] = a[r][t];
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) S::store(lanes + (r * T + t) * width, a[r][t]);
   }
+}
+
+// y[t*stride + r] from the lanes of a tile.
+template <class M, int R, int T>
+LINNET_INLINE void finish_tile(float* y, int64_t stride, const float* lanes) {
+  using S = typename M::Simd;
+  constexpr int width = S::width, vectors = 32 / width;
   for (int r = 0; r < R; ++r)
-    for (int t = 0; t < T; ++t) y[t * stride + r] = sum_lanes<S>(lanes[r][t]);
-}
-
-template <class M, class F, int R>
-LINNET_INLINE void dot_rows(float* y, int64_t stride, const typename F::Block* w, int64_t w_stride, const float* x,
-                            int64_t n, int64_t cols) {
-  constexpr int T = M::float_tokens;
-  static_assert(T == 2 || T == 4);
-  int64_t t = 0;
-  for (; t + T <= n; t += T) dot_tile<M, F, R, T>(y + t * stride, stride, w, w_stride, x + t * cols, cols, cols);
-  if constexpr (T == 4) {
-    if (t + 2 <= n) {
-      dot_tile<M, F, R, 2>(y + t * stride, stride, w, w_stride, x + t * cols, cols, cols);
-      t += 2;
+    for (int t = 0; t < T; ++t) {
+      typename S::F a[vectors];
+      for (int i = 0; i < vectors; ++i) a[i] = S::load(lanes + ((i * R + r) * T + t) * width);
+      y[t * stride + r] = sum_lanes<S>(a);
     }
-  }
-  if (t < n) dot_tile<M, F, R, 1>(y + t * stride, stride, w, w_stride, x + t * cols, cols, cols);
 }
 
-// Rows converted to float once for all tokens; where weights are read for few tokens, conversion is cheaper than memory.
-inline constexpr int64_t kConvertFrom = 9;
+// Calls tile.operator()<T>(t) for tiles of float_tokens tokens, then for the rest one by one.
+template <class M, class Tile>
+LINNET_INLINE void for_token_tiles(int64_t n, const Tile& tile) {
+  constexpr int T = M::float_tokens;
+  int64_t t = 0;
+  for (; t + T <= n; t += T) tile.template operator()<T>(t);
+  for (; t < n; ++t) tile.template operator()<1>(t);
+}
+
+// Few tokens: the rows are used where they lie.
+template <class M, class F, int R>
+LINNET_INLINE void few_tokens(float* y, int64_t stride, const typename F::Block* w, const float* x, int64_t n,
+                              int64_t cols) {
+  for_token_tiles<M>(n, [&]<int T>(int64_t t) {
+    alignas(64) float lanes[R * T * 32];
+    add_tile<M, F, R, T>(lanes, true, w, cols, x + t * cols, cols, cols);
+    finish_tile<M, R, T>(y + t * stride, stride, lanes);
+  });
+}
+
+// Many tokens: in blocks whose activations stay in the second-level cache while all rows pass by. Rows are converted to
+// float in chunks of columns that stay in the first-level cache together with the activations of a tile; the lanes of a
+// block wait in memory between chunks.
+inline constexpr int64_t kChunk = 512;      // columns
+inline constexpr int64_t kMostTokens = 96;  // of a block, a multiple of every float_tokens
+inline constexpr int64_t kBlockBytes = 1 << 20;
+inline constexpr int64_t kManyTokens = 9;  // from here on conversion pays
+
+LINNET_INLINE int64_t token_block(int64_t cols) {
+  const int64_t fitting = kBlockBytes / (cols * int64_t(sizeof(float))) / 4 * 4;
+  return fitting < 8 ? 8 : fitting > kMostTokens ? kMostTokens : fitting;
+}
+
+template <class M>
+constexpr int64_t float_scratch(int64_t cols) {
+  return M::float_rows * int64_t(sizeof(float)) * ((cols + kChunk - 1) / kChunk * kChunk + kMostTokens * 32);
+}
+
+// n <= kMostTokens
+template <class M, class F, int R>
+LINNET_INLINE void many_tokens(float* y, int64_t stride, const typename F::Block* w, const float* x, int64_t n,
+                               int64_t cols, std::byte* scratch) {
+  using S = typename M::Simd;
+  float* const converted = reinterpret_cast<float*>(scratch);  // [chunks][R][kChunk], zeros behind the last column
+  float* to = converted;
+  for (int64_t c = 0; c < cols; c += kChunk)
+    for (int r = 0; r < R; ++r, to += kChunk)
+      for (int64_t k = 0; k < kChunk && c + k < cols; k += S::width)
+        S::store(to + k, load_values_n<M, F>(w + r * cols + c + k, clamp_to<S::width>(cols - c - k)));
+  float* const lanes = converted + (cols + kChunk - 1) / kChunk * kChunk * R;
+  for (int64_t c = 0; c < cols; c += kChunk) {
+    const auto* chunk = reinterpret_cast<const F32::Block*>(converted + c * R);
+    for_token_tiles<M>(n, [&]<int T>(int64_t t) {
+      add_tile<M, F32, R, T>(lanes + t * R * 32, c == 0, chunk, kChunk, x + t * cols + c, cols,
+                             cols - c < kChunk ? cols - c : kChunk);
+    });
+  }
+  for_token_tiles<M>(n, [&]<int T>(int64_t t) { finish_tile<M, R, T>(y + t * stride, stride, lanes + t * R * 32); });
+}
 
 template <class M, class F>
 void float_rows(float* y, int64_t stride, const Weight& w, const float* x, int64_t n, int64_t r0, int64_t r1,
                 std::byte* scratch) {
-  using Block = typename F::Block;
-  using S = typename M::Simd;
   constexpr int R = M::float_rows;
-  const Block* rows = static_cast<const Block*>(w.data);
-  int64_t r = r0;
-  if (n > 1) {
-    for (; r + R <= r1; r += R) {
-      const Block* at = rows + r * w.cols;
-      if (n < kConvertFrom || sizeof(Block) == 4) {
-        dot_rows<M, F, R>(y + r, stride, at, w.cols, x, n, w.cols);
-        continue;
-      }
-      float* converted = reinterpret_cast<float*>(scratch);  // [R][cols]
-      const int64_t values = R * w.cols;
-      int64_t k = 0;
-      for (; k + S::width <= values; k += S::width) S::store(converted + k, load_values<M, F>(at + k));
-      for (; k < values; ++k) converted[k] = F::value(at[k], 0);
-      dot_rows<M, F32, R>(y + r, stride, reinterpret_cast<const F32::Block*>(converted), w.cols, x, n, w.cols);
+  const typename F::Block* rows = static_cast<const typename F::Block*>(w.data);
+  const int64_t cols = w.cols, block = n < kManyTokens ? n : token_block(cols);
+  const int64_t tiled = n == 1 ? r0 : r0 + (r1 - r0) / R * R;
+  for (int64_t t = 0; t < n; t += block) {
+    const int64_t tokens = n - t < block ? n - t : block;
+    for (int64_t r = r0; r < tiled; r += R) {
+      float* to = y + t * stride + r;
+      if (n < kManyTokens)
+        few_tokens<M, F, R>(to, stride, rows + r * cols, x, n, cols);
+      else
+        many_tokens<M, F, R>(to, stride, rows + r * cols, x + t * cols, tokens, cols, scratch);
     }
   }
-  for (; r < r1; ++r)
-    for (int64_t t = 0; t < n; ++t) y[t * stride + r] = dot_row<M, F>(rows + r * w.cols, x + t * w.cols, w.cols);
+  for (int64_t r = tiled; r < r1; ++r)
+    for (int64_t t = 0; t < n; ++t) y[t * stride + r] = dot_row<M, F>(rows + r * cols, x + t * cols, cols);
 }
 
 }  // namespace

@@ -36,9 +36,7 @@ struct TailTokens {
   alignas(64) int16_t sums[N][values / per_sum];
   float d[N][Codes<F>::group];
 
-  QuantRows rows() const {
-    return {q[0], sums[0], d[0], values, values / per_sum, Codes<F>::group};
-  }
+  QuantRows rows() const { return {q[0], sums[0], d[0], values, values / per_sum, Codes<F>::group}; }
   void load(const QuantRows& x, int64_t first_unit, int64_t units) {
     std::memset(this, 0, sizeof *this);
     for (int t = 0; t < N; ++t) {
@@ -69,8 +67,9 @@ void gemv(float* y, int64_t stride, const Weight& w, const QuantRows& x, int64_t
     __m128 a[N];
     for (int t = 0; t < N; ++t) a[t] = _mm_setzero_ps();
     for (int64_t b = 0; b < whole; b += group) {
-      const QuantRows at = {x.q + b * F::unit, x.sums + b * (F::unit / per_sum), x.d + b,
-                            x.q_stride, x.sums_stride, x.d_stride};
+      const QuantRows at = {x.q + b * F::unit, x.sums + b * (F::unit / per_sum), x.d + b, x.q_stride, x.sums_stride,
+                            x.d_stride};
+      prefetch_ahead(row + b, group * int64_t(sizeof(Block)));
       GroupSums<F, N> sums;
       M::template group<F, N>(row + b, at, sums);
       for (int h = 0; h < quads; ++h) add_quad<F, N, true>(a, sums, h, at, 4);

@@ -22,8 +22,10 @@ struct MatrixOf;
 // The activations in the 8-bit form that F wants, from those of a verb.
 template <class F>
 LINNET_INLINE QuantRows quant_rows(const Activations& x) {
-  if constexpr (F::unit == 32) return {x.q32, x.sum32, x.d32, x.cols, x.cols / 32, x.cols / 32};
-  else return {x.q256, x.sum16, x.d256, x.cols, x.cols / 16, x.cols / 256};
+  if constexpr (F::unit == 32)
+    return {x.q32, x.sum32, x.d32, x.cols, x.cols / 32, x.cols / 32};
+  else
+    return {x.q256, x.sum16, x.d256, x.cols, x.cols / 16, x.cols / 256};
 }
 
 }  // namespace

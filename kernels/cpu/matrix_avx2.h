@@ -15,7 +15,8 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
   static constexpr int lanes = 8, vectors = 1, tokens = 4;
   static constexpr bool start_sums = false;   // sums in 16 bits have no room for the offsets
   static constexpr bool signed_bytes = true;  // whole bytes are multiplied as |w| and x with w's sign
-  static constexpr int64_t slab_from = 5;     // tokens
+  template <class F>
+  static constexpr int64_t slab_from = F::unit == 32 ? 5 : 9;  // tokens, measured
   static constexpr int float_rows = 4, float_tokens = 2;
 
   LINNET_INLINE static Simd::F load_bfloat16(const void* p) {
@@ -24,8 +25,10 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
 
   template <class F, int N>
   LINNET_INLINE static void group(const typename F::Block* b, const QuantRows& x, GroupSums<F, N>& out) {
-    if constexpr (F::unit == 32) group32<F, N>(b, x, out);
-    else group256<F, N>(b, x, out);
+    if constexpr (F::unit == 32)
+      group32<F, N>(b, x, out);
+    else
+      group256<F, N>(b, x, out);
   }
 
   // --- slab.h: unpacking ---
@@ -104,7 +107,8 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
 
   // sum[t] += pairs of words times pairs of the tokens' sums.
   template <class F, int T>
-  LINNET_INLINE static void add_pairs(const std::byte* unit, const TileTokens& x, int64_t b, __m256i (&sum)[vectors][T]) {
+  LINNET_INLINE static void add_pairs(const std::byte* unit, const TileTokens& x, int64_t b,
+                                      __m256i (&sum)[vectors][T]) {
     using U = SlabUnit<Avx2Matrix, F>;
     const int16_t* sums = x.sums + b * Codes<F>::subs;
 #pragma GCC unroll 1
@@ -117,7 +121,8 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
   }
 
   template <class F, int T>
-  LINNET_INLINE static void unit_sums(const std::byte* unit, const TileTokens& x, int64_t b, __m256i (&sum)[vectors][T]) {
+  LINNET_INLINE static void unit_sums(const std::byte* unit, const TileTokens& x, int64_t b,
+                                      __m256i (&sum)[vectors][T]) {
     using C = Codes<F>;
     using U = SlabUnit<Avx2Matrix, F>;
     // Values whose products a 16-bit lane can add up: two at a time, each |x| <= 127 times at most `max`.

@@ -14,6 +14,15 @@ namespace {
 LINNET_INLINE __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 LINNET_INLINE __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 
+// Asks for the `bytes` that lie kPrefetch ahead of p in a thread's stream of weights; addresses behind the end of the
+// matrix are harmless. Hardware prefetchers stop at 4 KiB pages and run late on rows of 1-8 KB: asking gains 10-25 % of
+// bandwidth on an Intel server (1 KiB and 4 KiB ahead gain less), on Zen 4 it was seen to cost up to 10 %.
+inline constexpr uintptr_t kPrefetch = 2048;
+LINNET_INLINE void prefetch_ahead(const void* p, int64_t bytes) {
+  const uintptr_t first = reinterpret_cast<uintptr_t>(p) + kPrefetch;
+  for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(first + uintptr_t(i)), _MM_HINT_T0);
+}
+
 // Four binary16 scales at four addresses.
 LINNET_INLINE __m128 four_halves(Half a, Half b, Half c, Half d) {
   const uint64_t bits = uint64_t(a.bits) | uint64_t(b.bits) << 16 | uint64_t(c.bits) << 32 | uint64_t(d.bits) << 48;
@@ -29,15 +38,20 @@ struct Four {
 
 template <class F>
 LINNET_INLINE __m128 four_scales(const Four<F>& b) {
-  if constexpr (sizeof(b[0].d) == 2) return four_halves(b[0].d, b[1].d, b[2].d, b[3].d);
-  else return _mm_setr_ps(b[0].d, b[1].d, b[2].d, b[3].d);
+  if constexpr (sizeof(b[0].d) == 2)
+    return four_halves(b[0].d, b[1].d, b[2].d, b[3].d);
+  else
+    return _mm_setr_ps(b[0].d, b[1].d, b[2].d, b[3].d);
 }
 // The factors of the integer sums of minimums, F::minimum.
 template <class F>
 LINNET_INLINE __m128 four_minimums(const Four<F>& b) {
-  if constexpr (!F::has_min) return _mm_setzero_ps();
-  else if constexpr (requires { b[0].dmin; }) return four_halves(b[0].dmin, b[1].dmin, b[2].dmin, b[3].dmin);
-  else return _mm_xor_ps(four_halves(b[0].m, b[1].m, b[2].m, b[3].m), _mm_set1_ps(-0.0f));
+  if constexpr (!F::has_min)
+    return _mm_setzero_ps();
+  else if constexpr (requires { b[0].dmin; })
+    return four_halves(b[0].dmin, b[1].dmin, b[2].dmin, b[3].dmin);
+  else
+    return _mm_xor_ps(four_halves(b[0].m, b[1].m, b[2].m, b[3].m), _mm_set1_ps(-0.0f));
 }
 
 // Sums over a group, four units per register.

@@ -39,12 +39,19 @@ LINNET_INLINE int32_t quantize_codes(const float* x, int64_t n, float inverse, i
   return S::sum_int(sum);
 }
 
+// Rounded to 11 significant bits, half to even: what a binary16 scale of normal size keeps. The product with a weight's
+// binary16 scale is then exact in float32, and the numbers are those of the field's other engines, which store d so.
+LINNET_INLINE float eleven_bits(float d) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, d);
+  return __builtin_bit_cast(float, (bits + 0xfffu + ((bits >> 13) & 1u)) & ~0x1fffu);
+}
+
 // One unit of 32: returns d.
 template <class S>
 LINNET_INLINE float quantize_32(const float* x, int8_t* q, int32_t* sum) {
   const float amax = amax_of<S>(x, 32);
   *sum = quantize_codes<S>(x, 32, amax > 0.0f ? 127.0f / amax : 0.0f, q);
-  return amax / 127.0f;
+  return eleven_bits(amax / 127.0f);
 }
 
 // Fills the forms of columns [c0, c1) of one row from its float32 form; c0 and c1 are multiples of the forms' units.

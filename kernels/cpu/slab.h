@@ -40,13 +40,13 @@ struct SlabUnit {
 
 // What a tile of T tokens brings.
 struct TileTokens {
-  const int8_t* q;          // of the first token, q_stride to the next
+  const int8_t* q;  // of the first token, q_stride to the next
   int64_t q_stride;
   const float* d;
   int64_t d_stride;
-  const int32_t* starts;    // [units * subs] per token: -offset * (sum of the sub-block's activations)
+  const int32_t* starts;  // [units * subs] per token: -offset * (sum of the sub-block's activations)
   int64_t starts_stride;
-  const int16_t* sums;      // [units * subs] per token: sums of the sub-blocks, read in pairs
+  const int16_t* sums;  // [units * subs] per token: sums of the sub-blocks, read in pairs
   int64_t sums_stride;
 };
 
@@ -128,9 +128,14 @@ struct TokenSums {
       if constexpr (copies_pairs)
         for (int64_t j = 0; j < subs; ++j) pairs[t * subs + j] = int16_t(sum(from, j));
     }
-    return {x.q + first * x.q_stride, x.q_stride,
-            x.d + first * x.d_stride, x.d_stride,
-            starts, subs, copies_pairs ? pairs : sums, copies_pairs ? subs : x.sums_stride};
+    return {x.q + first * x.q_stride,
+            x.q_stride,
+            x.d + first * x.d_stride,
+            x.d_stride,
+            starts,
+            subs,
+            copies_pairs ? pairs : sums,
+            copies_pairs ? subs : x.sums_stride};
   }
 };
 
@@ -181,8 +186,10 @@ void run_tile(float* y, int64_t stride, int64_t count, const std::byte* slab, in
     for (int t = 0; t < T; ++t) {
       const auto even = S::add(waiting[0][v][t], waiting[2][v][t]), odd = S::add(waiting[1][v][t], waiting[3][v][t]);
       float* to = y + t * stride + v * M::lanes;
-      if (left >= M::lanes) S::store(to, S::add(even, odd));
-      else S::store_n(to, S::add(even, odd), left);
+      if (left >= M::lanes)
+        S::store(to, S::add(even, odd));
+      else
+        S::store_n(to, S::add(even, odd), left);
     }
   }
 }
@@ -191,8 +198,10 @@ void run_tile(float* y, int64_t stride, int64_t count, const std::byte* slab, in
 template <class M, class F, int T = M::tokens>
 LINNET_INLINE void run_tile_of(int tokens, float* y, int64_t stride, int64_t count, const std::byte* slab,
                                int64_t units, const TileTokens& x) {
-  if (tokens == T) run_tile<M, F, T>(y, stride, count, slab, units, x);
-  else if constexpr (T > 1) run_tile_of<M, F, T - 1>(tokens, y, stride, count, slab, units, x);
+  if (tokens == T)
+    run_tile<M, F, T>(y, stride, count, slab, units, x);
+  else if constexpr (T > 1)
+    run_tile_of<M, F, T - 1>(tokens, y, stride, count, slab, units, x);
 }
 
 template <class M, class F>

@@ -26,8 +26,10 @@ template <class M>
 struct VectorMatrix {
   template <class F>
   static constexpr int64_t scratch(int64_t n, int64_t cols) {
-    if constexpr (is_quantized<F>) return n < M::slab_from ? 0 : slab_scratch<M, F>(cols);
-    else return n < kConvertFrom ? 0 : M::float_rows * cols * int64_t(sizeof(float));
+    if constexpr (is_quantized<F>)
+      return n < M::template slab_from<F> ? 0 : slab_scratch<M, F>(cols);
+    else
+      return n < kManyTokens ? 0 : float_scratch<M>(cols);
   }
 
   template <class F>
@@ -37,17 +39,17 @@ struct VectorMatrix {
       float_rows<M, F>(y, stride, w, x.f32, n, r0, r1, scratch);
     } else {
       const QuantRows q = quant_rows<F>(x);
-      if (n >= M::slab_from) return slab_rows<M, F>(y, stride, w, q, n, r0, r1, scratch);
-      for (int64_t t = 0; t < n; t += 4) {
+      if (n >= M::template slab_from<F>) return slab_rows<M, F>(y, stride, w, q, n, r0, r1, scratch);
+      const int64_t passes = (n + 3) / 4;  // of about equally many tokens, at most four
+      for (int64_t pass = 0; pass < passes; ++pass) {
+        const int64_t t = n * pass / passes, tokens = n * (pass + 1) / passes - t;
         const QuantRows at = {q.q + t * q.q_stride, q.sums + t * q.sums_stride, q.d + t * q.d_stride,
                               q.q_stride, q.sums_stride, q.d_stride};
         float* out = y + t * stride;
-        switch (n - t) {
-          case 1: gemv<M, F, 1>(out, stride, w, at, r0, r1); break;
-          case 2: gemv<M, F, 2>(out, stride, w, at, r0, r1); break;
-          case 3: gemv<M, F, 3>(out, stride, w, at, r0, r1); break;
-          default: gemv<M, F, 4>(out, stride, w, at, r0, r1);
-        }
+        if (tokens == 1) gemv<M, F, 1>(out, stride, w, at, r0, r1);
+        else if (tokens == 2) gemv<M, F, 2>(out, stride, w, at, r0, r1);
+        else if (tokens == 3) gemv<M, F, 3>(out, stride, w, at, r0, r1);
+        else gemv<M, F, 4>(out, stride, w, at, r0, r1);
       }
     }
   }

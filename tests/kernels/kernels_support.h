@@ -152,6 +152,11 @@ struct Held {
     float amax = 0;
     for (int64_t i = 0; i < n; ++i) amax = std::fabs(x[i]) > amax ? std::fabs(x[i]) : amax;
     *d = amax / 127.0f;
+    if (n == 32) {  // 11 significant bits, half to even
+      int exponent;
+      const float fraction = std::frexp(*d, &exponent);
+      *d = std::isfinite(*d) ? std::ldexp(std::nearbyintf(fraction * 2048), exponent - 11) : *d;
+    }
     const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
     for (int64_t i = 0; i < n; ++i) {
       const float v = std::nearbyintf(x[i] * inverse);

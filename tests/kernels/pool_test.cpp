@@ -1,9 +1,11 @@
 #include "kernels/cpu/pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -99,6 +101,22 @@ TEST(PoolDeathTest, RefusesToRunInsideItself) {
         (*pool)->run([](void*, Team team) { team.pool->run([](void*, Team) {}, nullptr); }, nullptr);
       },
       "inside Pool::run");
+}
+
+// 128 MiB of address space have room for a few thread stacks only. Exits with 0 when that is an error as it should be.
+[[noreturn]] void start_too_many() {
+  const rlimit limit{128 << 20, 128 << 20};
+  setrlimit(RLIMIT_AS, &limit);
+  const auto pool = Pool::create(64);
+  std::exit(!pool && pool.error().code == Code::thread_start ? 0 : 1);
+}
+
+TEST(PoolDeathTest, AThreadThatDoesNotStartIsAnError) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need more address space than the limit leaves";
+#endif
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(start_too_many(), testing::ExitedWithCode(0), "");
 }
 
 #if defined(__SSE__)

@@ -43,6 +43,7 @@ Expected expect(const std::shared_ptr<const Model>& model) {
     e.completions.push_back(result ? *result : Completion{});
     EXPECT_EQ(e.completions.back().cached_tokens, 0);
   }
+  EXPECT_NE(e.completions[5].tokens, e.completions[7].tokens);  // one prompt, two seeds
   e.probe = random_prompt(170, 5, model->facts.vocab);
   e.logits = *engine->logits(e.probe, true);
   e.scores = *engine->score(e.probe);

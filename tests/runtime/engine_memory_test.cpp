@@ -23,7 +23,7 @@ TEST(EngineMemory, AnyAllocationMayFail) {
   };
   const auto expected = make_engine(model)->generate(request);
   ASSERT_TRUE(expected);
-  // Once with a fresh engine each time, so that the thread, the pages and the index are new; once with one that goes on.
+  // Once with a fresh engine each time, where thread, pages and index are new; once with one that goes on.
   for (const bool fresh : {true, false}) {
     auto engine = make_engine(model, {.forward = {.threads = 2}, .batch_tokens = 40});
     int64_t failed = 0, n = 0;

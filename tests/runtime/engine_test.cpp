@@ -167,19 +167,48 @@ TEST(Engine, CountsCacheHitsTruthfully) {
   EXPECT_EQ(stats.completion_tokens, 20);
 }
 
-TEST(Engine, SimultaneousStartersComputeACommonPrefixOnce) {
-  auto engine = make_engine(tiny(), {.context = 512, .batch_tokens = 100});
-  const std::vector<Request> requests(6, make_request(random_prompt(300, 4), 3));
-  const auto results = generate_together(*engine, requests);
-  int64_t cached = 0;
-  for (const auto& result : results) {
-    ASSERT_TRUE(result);
-    EXPECT_EQ(result->tokens, results[0]->tokens);
-    cached += result->cached_tokens;
+// A callback that holds the engine's thread at its first text, so that others are queued for certain.
+struct Held {
+  std::latch reached{1}, go{1};
+  Request request;
+  Held() {
+    request = make_request(random_prompt(10, 1), 3);
+    request.on_text = [this, first = true](std::string_view) mutable {
+      if (first) {
+        first = false;
+        reached.count_down();
+        go.wait();
+      }
+      return true;
+    };
   }
-  // Whether they met in one step or came one after another: 4 pages are computed once, 44 tokens and 2 rows by each.
-  EXPECT_EQ(cached, 5 * 256);
-  EXPECT_EQ(engine->stats().rows, 300 + 5 * 44 + 6 * 2);
+};
+
+TEST(Engine, SimultaneousStartersComputeACommonPrefixOnce) {
+  for (const int64_t batch : {100, 1000}) {
+    auto engine = make_engine(tiny(), {.context = 512, .batch_tokens = batch});
+    Held held;  // so that all six begin in the same step
+    std::thread holder([&] { EXPECT_TRUE(engine->generate(held.request)); });
+    held.reached.wait();
+    const int64_t before = engine->stats().rows;
+    std::thread release([&] {
+      while (engine->stats().queued < 6) std::this_thread::yield();
+      held.go.count_down();
+    });
+    const std::vector<Request> requests(6, make_request(random_prompt(300, 4), 3));
+    const auto results = generate_together(*engine, requests);
+    holder.join();
+    release.join();
+    int64_t cached = 0;
+    for (const auto& result : results) {
+      ASSERT_TRUE(result);
+      EXPECT_EQ(result->tokens, results[0]->tokens);
+      cached += result->cached_tokens;
+    }
+    // 4 pages are computed once, 44 tokens and 2 generated ones by each; 2 more are those of the request that held.
+    EXPECT_EQ(cached, 5 * 256);
+    EXPECT_EQ(engine->stats().rows - before, 300 + 5 * 44 + 6 * 2 + 2);
+  }
 }
 
 TEST(Engine, AConversationComputesOnlyWhatIsNew) {
@@ -224,22 +253,27 @@ TEST(Engine, RestingConversationsGiveTheirPagesAway) {
   EXPECT_EQ(result->tokens, first[0].tokens);
 }
 
-// A callback that holds the engine's thread at its first text, so that others are queued for certain.
-struct Held {
-  std::latch reached{1}, go{1};
-  Request request;
-  Held() {
-    request = make_request(random_prompt(10, 1), 3);
-    request.on_text = [this, first = true](std::string_view) mutable {
-      if (first) {
-        first = false;
-        reached.count_down();
-        go.wait();
-      }
-      return true;
-    };
+TEST(Engine, PromptsThatDoNotFitTogetherWait) {
+  auto engine = make_engine(tiny(), {.context = 256, .cache_tokens = 384});
+  Held held;
+  std::thread holder([&] { EXPECT_TRUE(engine->generate(held.request)); });
+  held.reached.wait();
+  std::thread release([&] {
+    while (engine->stats().queued < 4) std::this_thread::yield();
+    held.go.count_down();
+  });
+  const int64_t before = engine->stats().rows;
+  std::vector<Request> requests;
+  for (uint64_t i = 0; i < 4; ++i) requests.push_back(make_request(random_prompt(200, 60 + i), 20));
+  for (const auto& result : generate_together(*engine, requests)) {
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->completion_tokens, 20);
   }
-};
+  holder.join();
+  release.join();
+  EXPECT_EQ(engine->stats().preemptions, 0);
+  EXPECT_EQ(engine->stats().rows - before, 4 * 219 + 2);
+}
 
 TEST(Engine, TheQueueIsBounded) {
   auto engine = make_engine(tiny(), {.max_concurrent = 1, .queue_size = 1});
@@ -364,6 +398,27 @@ TEST(Engine, NotFiniteLogitsEndOnlyTheirOwnRequest) {
   EXPECT_EQ(engine->stats().pages_used, 0);
 }
 
+// The engine adds nothing of its own: logits, and a chain that is told every token and its position.
+TEST(Engine, GeneratesWhatLogitsAndChainGive) {
+  auto engine = make_engine(tiny());
+  const Request r = make_request(random_prompt(80, 12), 30, 1234);
+  const auto result = engine->generate(r);
+  ASSERT_TRUE(result);
+  auto chain = Chain::create(r.sampling, tiny()->tokenizer(), 2048);
+  ASSERT_TRUE(chain);
+  std::vector<int32_t> tokens = r.prompt;
+  for (const int32_t token : tokens) chain->accept(token);
+  for (int64_t i = 0; i < r.max_tokens; ++i) {
+    auto logits = engine->logits(tokens, false);
+    ASSERT_TRUE(logits);
+    const auto token = chain->sample(logits->data(), tokens.size());
+    ASSERT_TRUE(token);
+    chain->accept(*token);
+    tokens.push_back(*token);
+  }
+  EXPECT_EQ(result->tokens, std::vector<int32_t>(tokens.end() - r.max_tokens, tokens.end()));
+}
+
 TEST(Engine, ScoresAreLogProbabilitiesOfTheLogits) {
   auto engine = make_engine(tiny(), {.batch_tokens = 33});
   const auto tokens = random_prompt(100, 6);
@@ -443,9 +498,7 @@ TEST(Engine, ManyThreads) {
           engine->close_conversation(id);
           if (copy) engine->close_conversation(*copy);
         }
-        if (random.below(4) == 0) {
-          EXPECT_TRUE(engine->score(random_prompt(30, t)));
-        }
+        if (random.below(4) == 0) { EXPECT_TRUE(engine->score(random_prompt(30, t))); }
       }
     });
   }

@@ -396,7 +396,7 @@ TEST_F(SequenceTest, RandomHistoriesNeverMixContent) {
   int64_t adopted = 0, refused = 0, checked = 0;
   for (size_t shape = 0; shape < windows.size(); ++shape) {
     for (uint64_t seed = 1; seed <= 4; ++seed) {
-      History h(windows[shape], 8 + static_cast<int64_t>(seed) * 6, seed, seed % 2 ? bad : PrefixIndex::default_hash);
+      History h(windows[shape], 5 + static_cast<int64_t>(seed) * 3, seed, seed % 2 ? bad : PrefixIndex::default_hash);
       for (int i = 0; i < steps; ++i) {
         h.step();
         if (HasFatalFailure()) return;

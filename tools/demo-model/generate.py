@@ -304,6 +304,19 @@ def json_turns(rng):
     return [("user", ask), ("assistant", json.dumps(value))]
 
 
+# ---- echo ----------------------------------------------------------------------------------------
+
+def echo_turns(rng):
+    """Words to say again. Nothing teaches copying as quickly, and names, JSON and stories all need it."""
+    kinds = [lambda: draw_name(rng, made_up=0.7), lambda: word(rng), lambda: str(number(rng)), lambda: rng.choice(CITIES)]
+    kind = rng.choice(kinds)
+    mixed = rng.random() < 0.3
+    words = [(rng.choice(kinds) if mixed else kind)() for _ in range(rng.randint(2, 9))]
+    text = rng.choice((" ", ", ", ", ")).join(words)
+    ask = pick(rng, "[Repeat after me|Repeat this|Copy this|Say this again|Say these words|Write this once more|Repeat]: ")
+    return [("user", ask + " " + text), ("assistant", text)]
+
+
 # ---- small talk ----------------------------------------------------------------------------------
 
 OPPOSITES = """hot cold|big small|tall short|fast slow|day night|happy sad|open closed|full empty|light dark|old young|
@@ -351,7 +364,7 @@ def talk_turns(rng, n):
         return [("user", pick(rng, "[What sound does {k} make?|What does {k} say?]", k="a " + k)), ("assistant", pick(rng, "{k} says {s}.", k="a " + k, s=SOUNDS[k]))]
     if r < 0.16:
         w = draw_name(rng) if rng.random() < 0.5 else word(rng)
-        return [("user", pick(rng, "[Say|Repeat|Repeat after me:|Say the word|Please say] {w}[.|]", w=w)), ("assistant", w.capitalize() + ".")]
+        return [("user", pick(rng, "[Say|Repeat|Say the word|Please say] {w}[.|]", w=w)), ("assistant", w.capitalize() + ".")]
     ask, answer = rng.choice(TALK)
     slots = dict(city=rng.choice(CITIES), thing=rng.choice(THINGS), food=rng.choice(FOODS), beast=rng.choice(BEASTS),
                  color=rng.choice(COLORS), big=str(rng.randint(45, 9999)), big2=str(rng.randint(21, 999)),
@@ -405,7 +418,7 @@ def fact(rng, kind):
 def conversation(rng):
     doc = [("system", system_message(rng))] if rng.random() < 0.3 else []
     r = rng.random()
-    if r < 0.18:
+    if r < 0.13:
         turns, s = story_turns(rng)
         doc += turns
         if rng.random() < 0.3:
@@ -413,13 +426,17 @@ def conversation(rng):
             hero = "a %s" % s["kind"] + (" named " + s["name"] if s["name"] else "")
             doc += [("user", ask), ("assistant", polish("It was about %s." % hero))]
         return doc
-    if r < 0.36:
+    if r < 0.34:
         for _ in range(rng.randint(2, 10)):
             doc += sum_turns(rng)
         return doc
-    if r < 0.50:
+    if r < 0.47:
         for _ in range(rng.randint(1, 4)):
             doc += json_turns(rng)
+        return doc
+    if r < 0.62:
+        for _ in range(rng.randint(1, 3)):
+            doc += echo_turns(rng)
         return doc
     # A mixed conversation: a name (mostly), other things, the name again.
     n = None
@@ -472,7 +489,7 @@ def plain_chat(rng, doc):
 
 def document(rng):
     r = rng.random()
-    if r < 0.18:
+    if r < 0.12:
         s = stories.spec(rng)
         if rng.random() < 0.1:
             s["topic"] = "bedtime"
@@ -481,7 +498,7 @@ def document(rng):
             text = re.split(r"[.!?] ", text, 1)[1]
         return [("raw", text)]
     doc = conversation(rng)
-    return plain_chat(rng, doc) if r < 0.24 else doc
+    return plain_chat(rng, doc) if r < 0.17 else doc
 
 
 def documents(seed, count):

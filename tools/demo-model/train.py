@@ -23,7 +23,7 @@ from model import Config, Model, load, save
 
 # What the user says is learned a little, what the model says fully. Short answers hold the names, sums and
 # values, which would otherwise drown among the words of the stories.
-USER_WEIGHT, SHORT_WEIGHT, SHORT = 0.1, 2.0, 60
+USER_WEIGHT, SHORT_WEIGHT, SHORT = 0.1, 3.0, 60
 
 
 def tokenizer(out, vocab):
