@@ -45,7 +45,7 @@ struct Linear {
 enum ActivationForm : uint32_t { kForm32 = 1, kForm256 = 2 };  // and float32, which is always there
 
 // Input rows of a matrix product: float32, and 8-bit forms quantized once, not per matrix.
-// A unit of the 8-bit form: d = amax/127, q = round-half-even(x * (127/amax)), |q| <= 127; all 0 when amax is 0.
+// A unit: d = amax/127 (11 bits when of 32), q = round-half-even(x * (127/amax)), |q| <= 127; all 0 when amax is 0.
 // Sums are of q, for formats with minimums or unsigned codes. Forms that are absent are null.
 struct Activations {
   int64_t cols = 0;

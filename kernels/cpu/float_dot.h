@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "gguf/formats/formats.h"
+#include "kernels/cpu/quads.h"
 #include "kernels/kernels.h"
 
 namespace linnet {
@@ -58,6 +58,7 @@ LINNET_INLINE float dot_row(const typename F::Block* w, const float* x, int64_t 
     prefetch_ahead(w + k, 32 * int64_t(sizeof(*w)));
     for (int i = 0; i < vectors; ++i)
       a[i] = S::fma(load_values<M, F>(w + k + i * width), S::load(x + k + i * width), a[i]);
+  }
   if (k < cols)
     for (int i = 0; i < vectors; ++i) {
       const int64_t at = k + i * width, left = clamp_to<width>(cols - at);

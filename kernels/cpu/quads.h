@@ -20,7 +20,8 @@ LINNET_INLINE __m256i load256(const void* p) { return _mm256_loadu_si256(static_
 inline constexpr uintptr_t kPrefetch = 2048;
 LINNET_INLINE void prefetch_ahead(const void* p, int64_t bytes) {
   const uintptr_t first = reinterpret_cast<uintptr_t>(p) + kPrefetch;
-  for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(first + uintptr_t(i)), _MM_HINT_T0);
+  for (int64_t i = 0; i < bytes; i += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(first + uintptr_t(i)), _MM_HINT_T0);
 }
 
 // Four binary16 scales at four addresses.

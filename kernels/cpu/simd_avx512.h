@@ -34,9 +34,13 @@ struct Avx512 {
   LINNET_INLINE static I iand(I a, I b) { return _mm512_and_si512(a, b); }
   LINNET_INLINE static I ior(I a, I b) { return _mm512_or_si512(a, b); }
   template <int k>
-  LINNET_INLINE static I shl(I a) { return _mm512_slli_epi32(a, k); }
+  LINNET_INLINE static I shl(I a) {
+    return _mm512_slli_epi32(a, k);
+  }
   template <int k>
-  LINNET_INLINE static I sar(I a) { return _mm512_srai_epi32(a, k); }
+  LINNET_INLINE static I sar(I a) {
+    return _mm512_srai_epi32(a, k);
+  }
   LINNET_INLINE static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
   LINNET_INLINE static M lt(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
   LINNET_INLINE static M le(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }

@@ -43,13 +43,18 @@ struct VectorMatrix {
       const int64_t passes = (n + 3) / 4;  // of about equally many tokens, at most four
       for (int64_t pass = 0; pass < passes; ++pass) {
         const int64_t t = n * pass / passes, tokens = n * (pass + 1) / passes - t;
-        const QuantRows at = {q.q + t * q.q_stride, q.sums + t * q.sums_stride, q.d + t * q.d_stride,
-                              q.q_stride, q.sums_stride, q.d_stride};
+        const QuantRows at = {q.q + t * q.q_stride, q.sums + t * q.sums_stride,
+                              q.d + t * q.d_stride, q.q_stride,
+                              q.sums_stride,        q.d_stride};
         float* out = y + t * stride;
-        if (tokens == 1) gemv<M, F, 1>(out, stride, w, at, r0, r1);
-        else if (tokens == 2) gemv<M, F, 2>(out, stride, w, at, r0, r1);
-        else if (tokens == 3) gemv<M, F, 3>(out, stride, w, at, r0, r1);
-        else gemv<M, F, 4>(out, stride, w, at, r0, r1);
+        if (tokens == 1)
+          gemv<M, F, 1>(out, stride, w, at, r0, r1);
+        else if (tokens == 2)
+          gemv<M, F, 2>(out, stride, w, at, r0, r1);
+        else if (tokens == 3)
+          gemv<M, F, 3>(out, stride, w, at, r0, r1);
+        else
+          gemv<M, F, 4>(out, stride, w, at, r0, r1);
       }
     }
   }
