@@ -33,10 +33,11 @@ struct Request {
   int64_t conversation = 0;  // 0: none; else from Engine::open_conversation(): keeps its pages afterwards
   uint64_t salt = 0;         // prefix sharing happens only between equal salts (tenants)
   // Called from the engine's thread with text that may be shown (UTF-8, stop strings held back). Returning false
-  // cancels. Must not call the engine.
+  // or throwing cancels. Must not call the engine (that is an error, not a deadlock), and holds up all others meanwhile.
   std::function<bool(std::string_view text)> on_text;
 };
 
+// load_ms is for whoever loaded the model; queue: until first admitted, ttft: from submission to the first token.
 struct Timings {
   double load_ms = 0, queue_ms = 0, prefill_ms = 0, decode_ms = 0, ttft_ms = 0;
 };
@@ -57,7 +58,7 @@ struct EngineOptions {
   ForwardOptions forward;
   int64_t context = 2048;      // positions per sequence; 0: the model's own
   int64_t max_concurrent = 8;  // sequences in one step
-  int64_t queue_size = 50;
+  int64_t queue_size = 50;     // requests that may wait, beyond those that could run at once; then Code::busy
   int64_t batch_tokens = 512;  // rows of one step
   int64_t cache_tokens = 0;    // page pool size in tokens; 0: context * max_concurrent, at most 100000 beyond context
   bool prefix_cache = true;

@@ -154,8 +154,9 @@ struct Held {
     *d = amax / 127.0f;
     if (n == 32) {  // 11 significant bits, half to even
       int exponent;
-      const float fraction = std::frexp(*d, &exponent);
-      *d = std::isfinite(*d) ? std::ldexp(std::nearbyintf(fraction * 2048), exponent - 11) : *d;
+      std::frexp(*d, &exponent);
+      const int step = (exponent > -125 ? exponent : -125) - 11;  // subnormals keep the smallest normal step
+      *d = std::isfinite(*d) ? std::ldexp(std::nearbyintf(std::ldexp(*d, -step)), step) : *d;
     }
     const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
     for (int64_t i = 0; i < n; ++i) {

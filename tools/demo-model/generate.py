@@ -418,7 +418,7 @@ def fact(rng, kind):
 def conversation(rng):
     doc = [("system", system_message(rng))] if rng.random() < 0.3 else []
     r = rng.random()
-    if r < 0.13:
+    if r < 0.09:
         turns, s = story_turns(rng)
         doc += turns
         if rng.random() < 0.3:
@@ -426,17 +426,25 @@ def conversation(rng):
             hero = "a %s" % s["kind"] + (" named " + s["name"] if s["name"] else "")
             doc += [("user", ask), ("assistant", polish("It was about %s." % hero))]
         return doc
-    if r < 0.34:
+    if r < 0.22:
         for _ in range(rng.randint(2, 10)):
             doc += sum_turns(rng)
         return doc
-    if r < 0.47:
+    if r < 0.38:
         for _ in range(rng.randint(1, 4)):
             doc += json_turns(rng)
         return doc
-    if r < 0.62:
+    if r < 0.56:
         for _ in range(rng.randint(1, 3)):
             doc += echo_turns(rng)
+        return doc
+    if r < 0.78:  # a short one that is all about the name
+        n = draw_name(rng, made_up=0.8)
+        doc += name_turns(rng, n)
+        for _ in range(rng.randint(1, 3)):
+            if rng.random() < 0.35:
+                doc += rng.choice((talk_turns, lambda rng, n: sum_turns(rng)))(rng, n)
+            doc += ask_name(rng, n)
         return doc
     # A mixed conversation: a name (mostly), other things, the name again.
     n = None
@@ -446,7 +454,7 @@ def conversation(rng):
     length = rng.choice((1, 2, 2, 3, 3, 4, 5, 6, 6, 9, 12))
     for i in range(length + 1):
         if i == tell_at and has_name:
-            n = draw_name(rng, made_up=0.5)
+            n = draw_name(rng, made_up=0.8)
             doc += name_turns(rng, n)
             if rng.random() < 0.4:
                 doc += ask_name(rng, n)
@@ -468,7 +476,7 @@ def conversation(rng):
             doc += [("user", rng.choice(("Give me JSON with my name.", "Write my name as JSON.", "Put my name into JSON."))),
                     ("assistant", json.dumps({"name": n}))]
         elif k < 0.87 and n:
-            n = draw_name(rng, made_up=0.5)
+            n = draw_name(rng, made_up=0.8)
             doc += [("user", pick(rng, "[Please call me {n}|Call me {n} from now on|My real name is {n}|Actually, my name is {n}].", n=n)),
                     ("assistant", pick(rng, "[All right, {n}.|Of course, {n}.|Hello, {n}!]", n=n))]
         else:
@@ -489,7 +497,7 @@ def plain_chat(rng, doc):
 
 def document(rng):
     r = rng.random()
-    if r < 0.12:
+    if r < 0.08:
         s = stories.spec(rng)
         if rng.random() < 0.1:
             s["topic"] = "bedtime"
@@ -498,7 +506,7 @@ def document(rng):
             text = re.split(r"[.!?] ", text, 1)[1]
         return [("raw", text)]
     doc = conversation(rng)
-    return plain_chat(rng, doc) if r < 0.17 else doc
+    return plain_chat(rng, doc) if r < 0.12 else doc
 
 
 def documents(seed, count):

@@ -60,7 +60,7 @@ def made_up_name(rng):
 DRAW_HELD_OUT = False  # evaluate.py sets it
 
 
-def draw_name(rng, made_up=0.45, known=NAMES):
+def draw_name(rng, made_up=0.7, known=NAMES):
     while True:
         name = made_up_name(rng) if rng.random() < made_up else rng.choice(known)
         if held_out(name) == DRAW_HELD_OUT:

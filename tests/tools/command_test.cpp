@@ -1,0 +1,231 @@
+// The command line from outside: what scripts rely on. Uses the embedded model where it is built in, else the small
+// reference model.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "gguf/base/json.h"
+#include "tests/support.h"
+#include "tests/tools/command_line.h"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string demo_model() { return LINNET_SOURCE_DIR "/tools/demo-model/demo.gguf"; }
+
+std::string scratch(const std::string& name) {
+  return (fs::temp_directory_path() / ("linnet-command-" + name)).string();
+}
+
+Json json_of(const std::string& text) {
+  auto json = parse_json(text);
+  EXPECT_TRUE(json) << text;
+  return json ? *json : Json();
+}
+
+TEST(Command, UsageAndHelp) {
+  const Outcome help = linnet_command({"--help"});
+  EXPECT_EQ(help.code, 0);
+  for (const char* name : {"run", "chat", "tokenize", "detokenize", "logits", "perplexity", "inspect", "validate",
+                           "bench", "quantize", "synth", "options"}) {
+    EXPECT_NE(help.out.find(name), std::string::npos) << name;
+    const Outcome sub = linnet_command({name, "--help"});
+    EXPECT_EQ(sub.code, 0) << name;
+    EXPECT_GT(sub.out.size(), 80u) << name;
+  }
+  EXPECT_EQ(linnet_command({}).code, 2);
+  EXPECT_EQ(linnet_command({"sing"}).code, 2);
+  EXPECT_EQ(linnet_command({"run", "-p", "x", "--nonsense"}).code, 2);
+  EXPECT_EQ(linnet_command({"run", "-p", "x", "--temp", "hot"}).code, 2);
+  EXPECT_EQ(linnet_command({"run", "-p", "x", "--temp", "-1"}).code, 1);
+  EXPECT_EQ(linnet_command({"--version"}).code, 0);
+}
+
+TEST(Command, ErrorsAreOneSentenceAndJson) {
+  const Outcome plain = linnet_command({"run", "/nonexistent/model.gguf", "-p", "x"});
+  EXPECT_EQ(plain.code, 1);
+  EXPECT_EQ(plain.out, "");
+  EXPECT_EQ(std::count(plain.err.begin(), plain.err.end(), '\n'), 1) << plain.err;
+  const Outcome json = linnet_command({"run", "/nonexistent/model.gguf", "-p", "x", "--json"});
+  EXPECT_EQ(json.code, 1);
+  const Json error = json_of(json.out);
+  ASSERT_TRUE(error.find("error"));
+  EXPECT_EQ(*error.find("error")->find("code")->string(), "io_not_found");
+  EXPECT_FALSE(error.find("error")->find("message")->string()->empty());
+}
+
+TEST(Command, BackendsByName) {
+  if (!fs::exists(demo_model())) GTEST_SKIP() << "no embedded model";
+  const Outcome unknown = linnet_command({"run", "-p", "x", "-n", "1", "--config", R"({"backend":"abacus"})"});
+  EXPECT_EQ(unknown.code, 1);
+  const Outcome scalar = linnet_command({"run", "--raw", "-p", "Once", "-n", "2", "--backend", "scalar"});
+  EXPECT_EQ(scalar.code, 0);
+  EXPECT_NE(scalar.err.find("(scalar)"), std::string::npos) << scalar.err;
+}
+
+class EmbeddedModel : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(demo_model())) GTEST_SKIP() << "no embedded model";
+  }
+};
+
+TEST_F(EmbeddedModel, RunPrintsTextOrOneJsonObject) {
+  const std::vector<std::string> common = {"run", "--raw", "-p", "Once upon a time", "-n", "12", "--temp", "0"};
+  const Outcome text = linnet_command(common);
+  ASSERT_EQ(text.code, 0) << text.err;
+  EXPECT_GT(text.out.size(), 5u);
+  EXPECT_NE(text.err.find("GB/s"), std::string::npos);
+  auto with_json = common;
+  with_json.push_back("--json");
+  const Outcome run = linnet_command(with_json);
+  ASSERT_EQ(run.code, 0) << run.err;
+  const Json j = json_of(run.out);
+  for (const char* key :
+       {"text", "tokens", "prompt_tokens", "completion_tokens", "finish_reason", "matched", "seed", "timings"})
+    EXPECT_TRUE(j.find(key)) << key;
+  for (const char* key : {"load_ms", "prefill_ms", "decode_ms", "ttft_ms"})
+    EXPECT_TRUE(j.find("timings")->find(key)) << key;
+  EXPECT_EQ(*j.find("completion_tokens")->integer(), static_cast<int64_t>(j.find("tokens")->elements().size()));
+  EXPECT_EQ(std::string(*j.find("text")->string()) + "\n", text.out);
+  // Standard input gives the same as -p.
+  auto from_stdin = with_json;
+  from_stdin[3] = "-";
+  const Json piped = json_of(linnet_command(from_stdin, "Once upon a time").out);
+  EXPECT_EQ(*piped.find("text")->string(), *j.find("text")->string());
+}
+
+TEST_F(EmbeddedModel, SameSeedSameTextOnEveryBackend) {
+  std::string first;
+  for (const char* backend : {"scalar", "avx2", "avx512"}) {
+    const Outcome run = linnet_command(
+        {"run", "-p", "Tell me a story.", "-n", "24", "--seed", "7", "--temp", "1", "--backend", backend, "--json"});
+    if (run.code != 0 && run.err.find("processor does not have") != std::string::npos) continue;
+    ASSERT_EQ(run.code, 0) << run.err;
+    const std::string text(*json_of(run.out).find("text")->string());
+    if (first.empty()) first = text;
+    EXPECT_EQ(text, first) << backend;
+  }
+}
+
+TEST_F(EmbeddedModel, StopStringsAndReasons) {
+  const Json j = json_of(
+      linnet_command({"run", "--raw", "-p", "Once upon a time", "-n", "200", "--temp", "0", "--stop", ".", "--json"})
+          .out);
+  EXPECT_EQ(*j.find("finish_reason")->string(), "stop_string");
+  EXPECT_EQ(*j.find("matched")->string(), ".");
+  EXPECT_EQ(j.find("text")->string()->find('.'), std::string_view::npos);
+  const Json full = json_of(
+      linnet_command({"run", "--raw", "-p", "Once upon a time", "-n", "-1", "--ctx", "64", "--ignore-eos", "--json"})
+          .out);
+  EXPECT_EQ(*full.find("finish_reason")->string(), "context_full");
+}
+
+TEST_F(EmbeddedModel, ChatKeepsItsConversation) {
+  const Outcome chat = linnet_command({"chat", "--temp", "0", "-n", "40", "--json"},
+                                      "Hello, I am Alex, who are you?\nWhat is my name?\n");
+  ASSERT_EQ(chat.code, 0) << chat.err;
+  const size_t line = chat.out.find('\n');
+  const Json first = json_of(chat.out.substr(0, line)), second = json_of(chat.out.substr(line + 1));
+  EXPECT_EQ(*first.find("cached_tokens")->integer(), 0);
+  // All but the newest message, and the last token of what was generated, come from the conversation's pages.
+  EXPECT_GE(*second.find("cached_tokens")->integer(), *first.find("prompt_tokens")->integer());
+}
+
+TEST_F(EmbeddedModel, TokenizeAndBack) {
+  const std::string text = "Hello  world,\n\tna\xc3\xafve \xf0\x9f\x8e\x89!";
+  const Outcome ids = linnet_command({"tokenize", demo_model(), "--json"}, text);
+  ASSERT_EQ(ids.code, 0) << ids.err;
+  EXPECT_TRUE(json_of(ids.out).is_array());
+  const Outcome back = linnet_command({"detokenize", demo_model()}, ids.out);
+  EXPECT_EQ(back.code, 0);
+  EXPECT_EQ(back.out, text);
+  EXPECT_EQ(linnet_command({"detokenize", demo_model()}, "99999999").code, 1);
+}
+
+TEST_F(EmbeddedModel, LogitsFile) {
+  const std::string file = scratch("logits.bin");
+  ASSERT_EQ(linnet_command({"logits", demo_model(), "--tokens", "1,2,3", "--out", file}).code, 0);
+  const auto one = fs::file_size(file);
+  ASSERT_EQ(linnet_command({"logits", demo_model(), "--tokens", "1,2,3", "--out", file, "--all"}).code, 0);
+  EXPECT_EQ(fs::file_size(file), 3 * one);
+  EXPECT_EQ(linnet_command({"logits", demo_model(), "--tokens", "1,x", "--out", file}).code, 1);
+  EXPECT_EQ(linnet_command({"logits", demo_model(), "--tokens", "99999999", "--out", file}).code, 1);
+  fs::remove(file);
+}
+
+TEST_F(EmbeddedModel, ValidateFindsAFlippedBit) {
+  EXPECT_EQ(linnet_command({"validate", demo_model()}).code, 0);
+  const std::string file = scratch("damaged.gguf");
+  fs::copy_file(demo_model(), file, fs::copy_options::overwrite_existing);
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekg(-100, std::ios::end);
+  const char byte = static_cast<char>(stream.get() ^ 1);
+  stream.seekp(-100, std::ios::end);
+  stream.put(byte);
+  stream.close();
+  const Outcome damaged = linnet_command({"validate", file});
+  EXPECT_EQ(damaged.code, 1);
+  EXPECT_EQ(std::count(damaged.err.begin(), damaged.err.end(), '\n'), 1) << damaged.err;
+  fs::remove(file);
+}
+
+TEST_F(EmbeddedModel, QuantizeAndInspect) {
+  const std::string file = scratch("q4.gguf");
+  const Outcome made = linnet_command({"quantize", demo_model(), file, "Q4_K_M"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_LT(fs::file_size(file), fs::file_size(demo_model()));
+  EXPECT_EQ(linnet_command({"validate", file}).code, 0);
+  const Json j = json_of(linnet_command({"inspect", file, "--json", "--checksums"}).out);
+  EXPECT_EQ(*j.find("metadata")->find("general.architecture")->string(), "llama");
+  for (const Json& tensor : j.find("tensors")->elements())
+    EXPECT_EQ(*tensor.find("xxh64")->string(), *tensor.find("stored_xxh64")->string());
+  EXPECT_EQ(linnet_command({"run", file, "--raw", "-p", "Once", "-n", "4"}).code, 0);
+  EXPECT_EQ(linnet_command({"quantize", demo_model(), file, "Q99"}).code, 1);
+  fs::remove(file);
+}
+
+TEST_F(EmbeddedModel, PerplexityAndBench) {
+  const Json p = json_of(linnet_command({"perplexity", demo_model(), "--json"},
+                                        "Once upon a time there was a little fox. The fox was happy.")
+                             .out);
+  EXPECT_GT(*p.find("perplexity")->number(), 1);
+  const Json b = json_of(linnet_command({"bench", demo_model(), "-p", "32", "-n", "4", "-t", "2", "-r", "1",
+                                         "--parallel", "1,3", "--json"})
+                             .out);
+  ASSERT_TRUE(b.find("machine") && b.find("bound") && b.find("rows"));
+  EXPECT_GT(*b.find("bound")->find("read_gbs")->number(), 0);
+  EXPECT_GT(*b.find("bound")->find("int8_gops")->number(), 0);
+  ASSERT_EQ(b.find("rows")->elements().size(), 3u);
+  for (const Json& row : b.find("rows")->elements())
+    for (const char* key : {"kind", "n", "parallel", "threads", "tok_s", "bytes_per_token", "share"})
+      EXPECT_TRUE(row.find(key)) << key;
+}
+
+TEST(Command, SynthWritesALoadableModel) {
+  const std::string file = scratch("synth.gguf");
+  const Outcome made = linnet_command({"synth", "smollm2-135m", "Q8_0", file});
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_EQ(linnet_command({"validate", file}).code, 0);
+  const Json j = json_of(linnet_command({"run", file, "--raw", "-p", "hello", "-n", "2", "--json"}).out);
+  EXPECT_EQ(*j.find("completion_tokens")->integer(), 2);
+  EXPECT_EQ(linnet_command({"synth", "no-such-shape", "Q8_0", file}).code, 1);
+  fs::remove(file);
+}
+
+TEST(Command, ReferenceStory) {
+  const auto model = shared_data("models/stories260K-f32.gguf");
+  if (!model) GTEST_SKIP() << "no reference data";
+  const Json j = json_of(linnet_command({"run", *model, "--raw", "-p", "Once upon a time", "-n", "32", "--temp", "0",
+                                         "--repeat-penalty", "1", "--json"})
+                             .out);
+  EXPECT_EQ(*j.find("text")->string(),
+            ", there was a little girl named Lily. She loved to play outside in the park. One day, she saw");
+}
+
+}  // namespace
+}  // namespace linnet

@@ -1,0 +1,95 @@
+#include "capi/options.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+namespace linnet {
+namespace {
+
+TEST(Options, NamesAreUniqueAndFound) {
+  std::set<std::string> seen;
+  for (const OptionRow& row : option_rows()) {
+    EXPECT_TRUE(seen.insert(std::string(row.key)).second) << row.key << " stands twice";
+    EXPECT_EQ(find_option(row.key), &row);
+    EXPECT_EQ(find_option(std::string(option_group_name(row.group)) + "." + std::string(row.key)), &row);
+    EXPECT_FALSE(row.sentence.empty()) << row.key;
+  }
+  EXPECT_EQ(find_option("Top-K"), find_option("top_k"));
+  EXPECT_EQ(find_option("n_predict"), find_option("max_tokens"));
+  EXPECT_EQ(find_option("nonsense"), nullptr);
+  EXPECT_EQ(nearest_option("temprature"), "temperature");
+}
+
+// Every default lies in its own range, and every bound is enforced.
+TEST(Options, RangesHold) {
+  for (const OptionRow& row : option_rows()) {
+    Options options;
+    if (row.member.index() > 1) continue;
+    EXPECT_TRUE(set_option(options, row, option_value(row, options))) << row.key;
+    const auto outside = [&](double value) {
+      const std::string text = row.member.index() == 0 ? fmt::format("{:.0f}", value) : fmt::format("{}", value);
+      const auto status = set_option(options, row, text);
+      EXPECT_FALSE(status) << row.key << " takes " << text;
+      if (!status) {
+        EXPECT_EQ(status.error().code, Code::option_range);
+        EXPECT_NE(status.error().message.find(row.key), std::string::npos);
+      }
+    };
+    outside(row.low - 1);
+    outside(row.high + std::max(1.0, row.high * 0.5));
+    for (const char* bad : {"", "x", "1x", "nan", "inf", "--", "1e999"}) {
+      const auto status = set_option(options, row, bad);
+      EXPECT_FALSE(status) << row.key << " takes \"" << bad << "\"";
+    }
+  }
+}
+
+TEST(Options, JsonNestedFlatAndWrong) {
+  Options o;
+  ASSERT_TRUE(set_options_json(
+      o, R"({"sampling":{"temp":0.25,"top-k":7},"n_predict":9,"stop":["a","b"],"stopping":{"ignore_eos":true}})"));
+  EXPECT_EQ(o.temp, 0.25);
+  EXPECT_EQ(o.top_k, 7);
+  EXPECT_EQ(o.max_tokens, 9);
+  EXPECT_EQ(o.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(o.ignore_eos);
+  const struct {
+    const char* json;
+    Code code;
+  } wrong[] = {
+      {"", Code::json_syntax},
+      {"[]", Code::json_type},
+      {R"({"temp":)", Code::json_syntax},
+      {R"({"temprature":1})", Code::option_unknown},
+      {R"({"sampling":{"nothing":1}})", Code::option_unknown},
+      {R"({"sampling":3})", Code::option_unknown},
+      {R"({"temp":"hot"})", Code::option_type},
+      {R"({"temp":-1})", Code::option_range},
+      {R"({"top_k":1.5})", Code::option_type},
+      {R"({"top_k":1e300})", Code::option_type},
+      {R"({"stop":"x"})", Code::option_type},
+      {R"({"stop":[1]})", Code::option_type},
+      {R"({"ignore_eos":1})", Code::option_type},
+      {R"({"kv_type":"f64"})", Code::option_range},
+      {R"({"temp":1,"temp":2})", Code::json_syntax},
+  };
+  for (const auto& [json, code] : wrong) {
+    Options changed = o;
+    const auto status = set_options_json(changed, json);
+    ASSERT_FALSE(status) << json;
+    EXPECT_EQ(status.error().code, code) << json << ": " << status.error().message;
+    EXPECT_EQ(changed.temp, o.temp) << "a refused configuration changes nothing";
+  }
+  EXPECT_NE(set_options_json(o, R"({"temprature":1})").error().message.find("temperature"), std::string::npos);
+}
+
+TEST(Options, DocsPageIsTheTable) {
+  std::ifstream in(LINNET_SOURCE_DIR "/docs/options.md");
+  const std::string page(std::istreambuf_iterator<char>(in), {});
+  EXPECT_NE(page.find(options_markdown()), std::string::npos) << "docs/options.md is old: run ./dev docs";
+}
+
+}  // namespace
+}  // namespace linnet
