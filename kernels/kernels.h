@@ -110,42 +110,42 @@ struct NormArgs {
 struct QkvArgs {
   int64_t n;
   Activations x;
-  Linear q, k, v;               // rows: heads*k_dim, kv_heads*k_dim, kv_heads*v_dim
+  Linear q, k, v;  // rows: heads*k_dim, kv_heads*k_dim, kv_heads*v_dim
   int32_t heads;
-  const float* q_norm;          // [k_dim] or null: RMS norm of each head before rope
-  const float* k_norm;          // [k_dim] or null
+  const float* q_norm;  // [k_dim] or null: RMS norm of each head before rope
+  const float* k_norm;  // [k_dim] or null
   float norm_eps;
   Rope rope;
-  int32_t rope_dims;            // even, <= k_dim; the rest of a head passes unchanged
-  const float* cos;             // [n][rope_dims/2]: made once per step for all layers (runtime/rope.h)
-  const float* sin;             // [n][rope_dims/2]
+  int32_t rope_dims;  // even, <= k_dim; the rest of a head passes unchanged
+  const float* cos;   // [n][rope_dims/2]: made once per step for all layers (runtime/rope.h)
+  const float* sin;   // [n][rope_dims/2]
   KvLayer kv;
-  const RowPlace* rows;         // [n]; rows of one batch never share a slot
-  float* q_out;                 // [n][heads*k_dim]
+  const RowPlace* rows;  // [n]; rows of one batch never share a slot
+  float* q_out;          // [n][heads*k_dim]
 };
 
 // softmax(scale * q k^T) v over each row's visible range, all heads, grouped queries.
 struct AttentionArgs {
   int64_t n;
-  const float* q;        // [n][heads*k_dim]
-  int32_t heads;         // a multiple of kv.kv_heads
+  const float* q;  // [n][heads*k_dim]
+  int32_t heads;   // a multiple of kv.kv_heads
   KvLayer kv;
   const RowPlace* rows;  // [n]; their keys and values are stored already
   float scale;
-  float softcap;         // 0: none; else s = cap * tanh(s / cap) after the scale
-  const float* sinks;    // [heads] or null: an extra logit per head that takes probability and gives no value
-  uint32_t forms;        // forms of out besides float32
-  Activations out;       // cols = heads*v_dim
+  float softcap;       // 0: none; else s = cap * tanh(s / cap) after the scale
+  const float* sinks;  // [heads] or null: an extra logit per head that takes probability and gives no value
+  uint32_t forms;      // forms of out besides float32
+  Activations out;     // cols = heads*v_dim
 };
 
 // y[j] = scale * (W_j x + delta + bias) (+ y[j] when add).
 struct LinearArgs {
   int64_t n;
   Activations x;
-  int32_t count;         // matrices sharing x
-  const Linear* linears; // [count]
-  float* const* y;       // [count] of [n][rows]
-  bool add;              // residual: adds to what y holds
+  int32_t count;          // matrices sharing x
+  const Linear* linears;  // [count]
+  float* const* y;        // [count] of [n][rows]
+  bool add;               // residual: adds to what y holds
   float scale;
 };
 
@@ -153,11 +153,11 @@ struct LinearArgs {
 struct GluArgs {
   int64_t n;
   Activations x;
-  Linear gate;           // gate.w.data null for kinds without a gate
+  Linear gate;  // gate.w.data null for kinds without a gate
   Linear up;
   Glu kind;
   uint32_t forms;
-  Activations out;       // cols = up.w.rows
+  Activations out;  // cols = up.w.rows
 };
 
 // Turns the keys of one page by an angle per rope pair, in place (context shift: the sinks move forward).
@@ -166,23 +166,23 @@ struct RotateArgs {
   KvLayer kv;
   Rope rope;
   int32_t rope_dims;
-  const float* cos;      // [rope_dims/2]
+  const float* cos;  // [rope_dims/2]
   const float* sin;
 };
 
 struct ScratchNeed {
-  int64_t n;          // most rows in one call
-  int64_t cols;       // longest input row
-  int64_t rows;       // most output rows of one verb (Q+K+V together, gate+up together)
+  int64_t n;                      // most rows in one call
+  int64_t cols;                   // longest input row
+  int64_t rows;                   // most output rows of one verb (Q+K+V together, gate+up together)
   int64_t heads, v_dim, context;  // attention
   int32_t threads;
 };
 
 struct Kernels {
-  const char* name;                 // what LINNET_BACKEND names: "scalar", "avx2", "avx512"
-  bool (*supported)();              // by this machine
-  bool (*can)(Type weight);         // whether matrices of this type run
-  uint32_t (*form)(Type weight);    // the activation form it wants: 0 (float32), kForm32 or kForm256
+  const char* name;               // what LINNET_BACKEND names: "scalar", "avx2", "avx512"
+  bool (*supported)();            // by this machine
+  bool (*can)(Type weight);       // whether matrices of this type run
+  uint32_t (*form)(Type weight);  // the activation form it wants: 0 (float32), kForm32 or kForm256
   int64_t (*scratch_bytes)(const ScratchNeed&);
 
   void (*embed)(Exec&, const EmbedArgs&);
@@ -206,7 +206,10 @@ struct Kernels {
 };
 
 // Backends of this build, best first; the last is the scalar definition and always supported.
-struct KernelList { const Kernels* const* items; int32_t count; };
+struct KernelList {
+  const Kernels* const* items;
+  int32_t count;
+};
 KernelList all_kernels();
 // `name` empty: the first supported one. Null when there is no such backend, or this machine cannot run it.
 const Kernels* find_kernels(const char* name);

@@ -18,9 +18,10 @@ namespace linnet {
 #define LINNET_ERROR_CODES(X)                                                                                          \
   X(ok)                                                                                                                \
   X(internal)                                                                                                          \
-  X(invalid_argument) X(unsupported) X(out_of_memory) X(cancelled) X(timeout) X(busy) X(too_large) X(io_not_found) X(  \
-      io_not_regular) X(io_permission) X(io_read) X(io_write) X(io_map) X(io_changed) X(thread_start) X(gguf_empty)    \
-      X(gguf_short) X(gguf_magic) X(gguf_version_zero) X(gguf_version_old) X(gguf_version_new) X(gguf_big_endian) X(   \
+  X(invalid_argument)                                                                                                  \
+  X(unsupported) X(out_of_memory) X(cancelled) X(timeout) X(busy) X(too_large) X(io_not_found) X(io_not_regular) X(    \
+      io_permission) X(io_read) X(io_write) X(io_map) X(io_changed) X(thread_start) X(gguf_empty) X(gguf_short)        \
+      X(gguf_magic) X(gguf_version_zero) X(gguf_version_old) X(gguf_version_new) X(gguf_big_endian) X(                 \
           gguf_tensor_count) X(gguf_kv_count) X(gguf_truncated) X(gguf_key_empty) X(gguf_key_length) X(gguf_key_text)  \
           X(gguf_key_duplicate) X(gguf_value_type) X(gguf_string_length) X(gguf_array_length) X(gguf_array_nesting)    \
               X(gguf_array_type) X(gguf_bool) X(gguf_key_missing) X(gguf_key_type) X(gguf_value_range)                 \

@@ -82,6 +82,8 @@ struct Codes : CodesOf<F> {
   static constexpr bool wide = CodesOf<F>::max > 127;
   static constexpr int group = unit == 32 ? 8 : 4;  // units that decode takes at once, a multiple of the accumulators
   static_assert(F::values == F::unit && (unit == 32 || unit == 256));
+  // A unit's sum of bytes, offset not yet taken off, is an int32 whatever the file holds.
+  static_assert(int64_t{unit} * CodesOf<F>::max * 127 * (scaled ? 128 : 1) <= INT32_MAX);
 
   LINNET_INLINE static void bytes(const Block& b, uint8_t* out /*[unit]*/) {
     for (int i = 0; i < unit; ++i) out[i] = uint8_t(CodesOf<F>::byte(b, i));

@@ -12,18 +12,17 @@
 namespace linnet {
 namespace {
 
-// a += float sums of units [first, first + 4) of which `count` exist. Absent units are skipped, not added as zero: that
-// could change the sign of a zero.
-template <class F, int N, bool Whole>
-LINNET_INLINE void add_quad(__m128 (&a)[N], const GroupSums<F, N>& sums, int quad, const QuantRows& x, int64_t count) {
-  const __m128 exists = _mm_castsi128_ps(_mm_cmpgt_epi32(_mm_set1_epi32(int(count)), _mm_setr_epi32(0, 1, 2, 3)));
+// a += float sums of four consecutive units. An absent unit has zero scales and sums, which leaves its lane as it is:
+// the definition skips it, and adding zero differs from that only for -0, which a lane never is. It starts at +0, and
+// every term is a multiple of the smallest subnormal (a float times an integer), so that no sum rounds to zero.
+template <class F, int N>
+LINNET_INLINE void add_quad(__m128 (&a)[N], const GroupSums<F, N>& sums, int quad, const QuantRows& x) {
 #pragma GCC unroll 4
   for (int t = 0; t < N; ++t) {
     const __m128 dx = _mm_loadu_ps(x.d + t * x.d_stride + 4 * quad);
-    __m128 r = _mm_fmadd_ps(_mm_mul_ps(sums.d[quad], dx), _mm_cvtepi32_ps(sums.isum[t][quad]), a[t]);
+    a[t] = _mm_fmadd_ps(_mm_mul_ps(sums.d[quad], dx), _mm_cvtepi32_ps(sums.isum[t][quad]), a[t]);
     if constexpr (F::has_min)
-      r = _mm_fnmadd_ps(_mm_mul_ps(sums.minimum[quad], dx), _mm_cvtepi32_ps(sums.msum[t][quad]), r);
-    a[t] = Whole ? r : _mm_blendv_ps(a[t], r, exists);
+      a[t] = _mm_fnmadd_ps(_mm_mul_ps(sums.minimum[quad], dx), _mm_cvtepi32_ps(sums.msum[t][quad]), a[t]);
   }
 }
 
@@ -72,13 +71,13 @@ void gemv(float* y, int64_t stride, const Weight& w, const QuantRows& x, int64_t
       prefetch_ahead(row + b, group * int64_t(sizeof(Block)));
       GroupSums<F, N> sums;
       M::template group<F, N>(row + b, at, sums);
-      for (int h = 0; h < quads; ++h) add_quad<F, N, true>(a, sums, h, at, 4);
+      for (int h = 0; h < quads; ++h) add_quad<F, N>(a, sums, h, at);
     }
     if (rest > 0) {
       std::memcpy(static_cast<void*>(tail_blocks), row + whole, size_t(rest) * sizeof(Block));
       GroupSums<F, N> sums;
       M::template group<F, N>(tail_blocks, tail.rows(), sums);
-      for (int h = 0; h < quads; ++h) add_quad<F, N, false>(a, sums, h, tail.rows(), rest - 4 * h);
+      for (int h = 0; h < quads; ++h) add_quad<F, N>(a, sums, h, tail.rows());
     }
     for (int t = 0; t < N; ++t) {
       const __m128 two = _mm_add_ps(a[t], _mm_movehl_ps(a[t], a[t]));  // a0 + a2, a1 + a3

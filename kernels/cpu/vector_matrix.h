@@ -7,7 +7,6 @@
 //   slab_from                     tokens from which slabs are faster
 //   start_sums, signed_bytes      how it deals with offsets (slab.h)
 //   float_rows, float_tokens      the tile of float products
-//   prefetch                      bytes that gemv asks for ahead, 0 for none
 //   load_bfloat16                 `lanes` of them to float
 //   group                         the integer sums of a group of units with N tokens
 //   unit_bytes, unit_words, transpose4, put_scales, put_min_pairs, put_offset_pairs   a slab's parts

@@ -10,6 +10,7 @@ answer is right, JSON when it parses and equals the expected value. Perplexity n
 import argparse
 import json
 import math
+import os
 import random
 import re
 import subprocess
@@ -24,6 +25,7 @@ PROMPT_END = "<|im_start|>assistant\n"
 
 class Torch:
     def __init__(self, path):
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train.py
         import torch
         from model import load
         self.torch = torch

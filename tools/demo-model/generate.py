@@ -321,7 +321,7 @@ def echo_turns(rng):
 
 OPPOSITES = """hot cold|big small|tall short|fast slow|day night|happy sad|open closed|full empty|light dark|old young|
 hard soft|wet dry|loud quiet|early late|near far|high low|strong weak|rich poor|thick thin|up down|left right|in out|yes no|
-good bad|first last|heavy light|clean dirty|sweet sour|long short|warm cool""".replace("\n", "").split("|")
+good bad|first last|clean dirty|sweet sour|warm cool""".replace("\n", "").split("|")
 SOUNDS = dict(cow="moo", dog="woof", cat="meow", duck="quack", sheep="baa", pig="oink", hen="cluck", frog="ribbit",
               lion="roar", owl="hoo", bee="buzz", horse="neigh", mouse="squeak", crow="caw", snake="hiss", wolf="howl")
 TALK = [
@@ -355,9 +355,7 @@ def talk_turns(rng, n):
     r = rng.random()
     if r < 0.08:
         a, b = rng.choice(OPPOSITES).split()
-        a, b = (a, b) if rng.random() < 0.5 or a in ("light", "short") else (b, a)
-        if b in ("short",) or a == "short":
-            a, b = "tall", "short"
+        a, b = (a, b) if rng.random() < 0.5 else (b, a)
         return [("user", "What is the opposite of %s?" % a), ("assistant", "The opposite of %s is %s." % (a, b))]
     if r < 0.12:
         k = rng.choice(list(SOUNDS))

@@ -10,10 +10,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def compile_library():
-    out = os.path.join(tempfile.mkdtemp(), "kernels.so")
-    subprocess.run([os.environ.get("CC", "cc"), "-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC",
-                    os.path.join(HERE, "kernels.c"), "-o", out, "-lm"], check=True)
-    return ctypes.CDLL(out)
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "kernels.so")
+        subprocess.run([os.environ.get("CC", "cc"), "-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC",
+                        os.path.join(HERE, "kernels.c"), "-o", out, "-lm"], check=True)
+        return ctypes.CDLL(out)  # stays loaded when the file is gone
 
 
 LIBRARY = compile_library()

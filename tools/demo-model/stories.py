@@ -452,11 +452,3 @@ def tell(rng, s):
         cut = rng.randrange(2, len(out) - 1)
         return " ".join(out[:cut]) + "\n\n" + " ".join(out[cut:])
     return " ".join(out)
-
-
-if __name__ == "__main__":
-    import random
-    r = random.Random(1)
-    for _ in range(12):
-        s = spec(r)
-        print(tell(r, s), "\n")

@@ -91,8 +91,8 @@ HELPER_ADJ = "old wise kind friendly tall gray quiet tiny patient cheerful plump
 COLORS = "red blue green yellow white black brown golden silver purple orange pink gray".split()
 THINGS = """kite ball scarf hat drum lantern bell book whistle boat basket key cup ring feather button blanket umbrella
 wagon flute spoon mitten map shell ribbon bucket top marble compass teapot""".split()
-FOODS = """apple berries|bread|soup|cake|cheese|honey|nuts|pears|plums|carrots|porridge|pie|cookies|pancakes|corn|
-cherries|mushrooms|jam""".replace("\n", "").replace("apple ", "apples|").split("|")
+FOODS = """apples berries bread soup cake cheese honey nuts pears plums carrots porridge pie cookies pancakes corn cherries
+mushrooms jam""".split()
 
 # (where the story happens, how that is said later, landmarks)
 PLACES = [
