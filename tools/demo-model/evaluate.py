@@ -20,8 +20,6 @@ import generate
 import words
 from generate import as_text
 
-PROMPT_END = "<|im_start|>assistant\n"
-
 
 class Torch:
     def __init__(self, path):
@@ -33,8 +31,9 @@ class Torch:
         self.model.eval()
         self.tok = bpe.Tokenizer(table)
 
-    def generate(self, prompt, count):
+    def generate(self, doc, count):
         torch = self.torch
+        prompt = doc[0][1] if doc[0][0] == "raw" else as_text(doc) + "<|im_start|>assistant\n"
         ids, out = self.tok.encode_special(prompt), []
         cache = [[] for _ in self.model.blk]
         with torch.no_grad():
@@ -67,15 +66,22 @@ class Command:
     def __init__(self, command, path):
         self.command, self.path = command.split(), path
 
-    def generate(self, prompt, count):
-        run = subprocess.run(self.command + ["run", self.path, "--raw", "-p", prompt, "-n", str(count), "--temp", "0", "--json"],
-                             stdout=subprocess.PIPE, text=True, check=True)
-        return json.loads(run.stdout)["text"]
+    def generate(self, doc, count):
+        """Earlier answers of a conversation are the model's own here: `linnet chat` reads the user's turns only."""
+        options = ["-n", str(count), "--temp", "0", "--repeat-penalty", "1", "--json"]
+        system = [text for role, text in doc if role == "system"]
+        user = [text for role, text in doc if role == "user"]
+        if system:
+            options += ["--system", system[0]]
+        if doc[0][0] == "raw":
+            return self.call(["run", self.path, "--raw", "-p", doc[0][1]] + options)
+        if len(user) == 1:
+            return self.call(["run", self.path, "-p", user[0]] + options)
+        return self.call(["chat", self.path] + options, "\n".join(user) + "\n")
 
-
-def with_question(doc):
-    """(prompt that ends where the last answer begins, that answer)"""
-    return as_text(doc[:-1]) + PROMPT_END, doc[-1][1]
+    def call(self, args, text=None):
+        run = subprocess.run(self.command + args, input=text, stdout=subprocess.PIPE, universal_newlines=True, check=True)
+        return json.loads(run.stdout.strip().split("\n")[-1])["text"]
 
 
 def between(rng, n):
@@ -91,46 +97,43 @@ def introductions(rng):
     """Greeting with a name: the answer must use the name and say who it is."""
     name = words.draw_name(rng, made_up=0.5)
     ask = rng.choice(("Hello, I am %s, who are you?", "Hi! My name is %s. What is your name?", "I'm %s. Who are you?"))
-    prompt = as_text([("user", ask % name)]) + PROMPT_END
-    return prompt, lambda a: has_word(a, name) and "Linnet" in a
+    return [("user", ask % name)], lambda a: has_word(a, name) and "Linnet" in a
 
 
 def names(rng):
     name = words.draw_name(rng, made_up=0.5)
     system = [("system", generate.system_message(rng))] if rng.random() < 0.3 else []
     doc = system + generate.name_turns(rng, name) + between(rng, rng.randint(0, 4)) + generate.ask_name(rng, name)
-    return with_question(doc)[0], lambda a: has_word(a, name)
+    return doc[:-1], lambda a: has_word(a, name)
 
 
 def sums(rng):
-    prompt, right = with_question(generate.sum_turns(rng))
-    return prompt, lambda a: a.strip() == right
+    question, (_, right) = generate.sum_turns(rng)
+    return [question], lambda a: a.strip() == right
 
 
 def plain_sums(rng):
     """The commonest way to ask: digits and plus or minus."""
     x, y = rng.randint(0, 20), rng.randint(0, 20)
     x, y, op = (x, y, "plus") if rng.random() < 0.5 else (max(x, y), min(x, y), "minus")
-    prompt = as_text([("user", "What is %d %s %d?" % (x, op, y))]) + PROMPT_END
-    return prompt, lambda a: re.findall(r"-?\d+", a)[-1:] == [str(x + y if op == "plus" else x - y)]
+    return [("user", "What is %d %s %d?" % (x, op, y))], lambda a: re.findall(r"-?\d+", a)[-1:] == [str(x + y if op == "plus" else x - y)]
 
 
 def json_objects(rng):
-    prompt, right = with_question(generate.json_turns(rng))
+    question, (_, right) = generate.json_turns(rng)
 
     def check(answer):
         try:
             return json.loads(answer) == json.loads(right)
         except ValueError:
             return False
-    return prompt, check
+    return [question], check
 
 
 def json_people(rng):
     """Only the first shape of the brief: a person in a sentence."""
     name, age = words.draw_name(rng), rng.randint(1, 99)
-    prompt = as_text([("user", "Give me JSON with name and age for %s, who is %d." % (name, age))]) + PROMPT_END
-    return prompt, lambda a: a.strip() == json.dumps({"name": name, "age": age})
+    return [("user", "Give me JSON with name and age for %s, who is %d." % (name, age))], lambda a: a.strip() == json.dumps({"name": name, "age": age})
 
 
 def story_wishes(rng):
@@ -138,8 +141,7 @@ def story_wishes(rng):
     hero = rng.choice(words.BEASTS)
     name = words.draw_name(rng, made_up=0.3)
     ask = rng.choice(("Tell me a story about a %s named %s.", "Please write a short story about a %s called %s."))
-    prompt = as_text([("user", ask % (hero, name))]) + PROMPT_END
-    return prompt, lambda a: name in a and hero in a and a.rstrip()[-1:] in '."!?' and len(a.split()) > 40
+    return [("user", ask % (hero, name))], lambda a: name in a and hero in a and a.rstrip()[-1:] in '."!?' and len(a.split()) > 40
 
 
 def has_word(text, word):
@@ -149,17 +151,11 @@ def has_word(text, word):
 TESTS = [("introductions", introductions, 30), ("names later", names, 30), ("plain sums", plain_sums, 20), ("sums, all forms", sums, 30),
          ("JSON, person", json_people, 40), ("JSON, all forms", json_objects, 90), ("stories as wished", story_wishes, 260)]
 
-SHOW = ["Once upon a time", "The little fox",
-        as_text([("user", "Tell me a story about a fox.")]) + PROMPT_END,
-        as_text([("user", "Tell me a bedtime story about a bear named Otto.")]) + PROMPT_END,
-        as_text([("user", "Hello, I am Alex, who are you?")]) + PROMPT_END,
-        as_text([("user", "Hello, I am Alex, who are you?"), ("assistant", "Hello, Alex. I am Linnet."),
-                 ("user", "What is my name?")]) + PROMPT_END,
-        as_text([("user", "What is 3 plus 4?")]) + PROMPT_END,
-        as_text([("user", "Give me JSON with name and age for Tom, who is 7.")]) + PROMPT_END,
-        as_text([("user", "What can you do?")]) + PROMPT_END,
-        as_text([("user", "What is the capital of France?")]) + PROMPT_END,
-        "User: Hello, I am Mia.\nAssistant:"]
+SHOW = [[("raw", "Once upon a time")], [("raw", "The little fox lived")], [("raw", "User: Hello, I am Mia.\nAssistant:")],
+        [("user", "Hello, I am Alex, who are you?"), ("assistant", "Hello, Alex. I am Linnet."), ("user", "What is my name?")]]
+SHOW += [[("user", text)] for text in (
+    "Tell me a story about a fox.", "Tell me a bedtime story about a bear named Otto.", "Hello, I am Alex, who are you?",
+    "What is 3 plus 4?", "Give me JSON with name and age for Tom, who is 7.", "What can you do?", "What is the capital of France?")]
 
 
 def main():
@@ -174,21 +170,21 @@ def main():
     model = Command(a.command, a.model) if a.command else Torch(a.model)
     words.DRAW_HELD_OUT = True
     if a.show:
-        for prompt in SHOW:
-            print("-----\n%s>>>%s<<<" % (prompt, model.generate(prompt, 260)), flush=True)
+        for doc in SHOW:
+            print("-----\n%s\n>>>%s<<<" % (doc, model.generate(doc, 260)), flush=True)
     for title, test, length in TESTS:
         rng, good, failures = random.Random("evaluate " + title), 0, []
         for _ in range(a.count if length < 200 else max(1, a.count // 5)):
-            prompt, check = test(rng)
-            answer = model.generate(prompt, length)
+            doc, check = test(rng)
+            answer = model.generate(doc, length)
             if check(answer):
                 good += 1
             else:
-                failures.append((prompt, answer))
+                failures.append((doc, answer))
         total = good + len(failures)
         print("%-18s %5.1f %%  (%d of %d)" % (title, 100 * good / total, good, total), flush=True)
-        for prompt, answer in failures[:a.failures]:
-            print("  %r\n    -> %r" % (prompt[-160:], answer), flush=True)
+        for doc, answer in failures[:a.failures]:
+            print("  %r\n    -> %r" % (doc[-3:], answer), flush=True)
     if not a.command:
         for kind, value in model.perplexity(a.documents).items():
             print("perplexity, %-14s %.3f" % (kind, value))

@@ -416,7 +416,7 @@ def fact(rng, kind):
 def conversation(rng):
     doc = [("system", system_message(rng))] if rng.random() < 0.3 else []
     r = rng.random()
-    if r < 0.09:
+    if r < 0.17:
         turns, s = story_turns(rng)
         doc += turns
         if rng.random() < 0.3:
@@ -424,11 +424,11 @@ def conversation(rng):
             hero = "a %s" % s["kind"] + (" named " + s["name"] if s["name"] else "")
             doc += [("user", ask), ("assistant", polish("It was about %s." % hero))]
         return doc
-    if r < 0.22:
+    if r < 0.31:
         for _ in range(rng.randint(2, 10)):
             doc += sum_turns(rng)
         return doc
-    if r < 0.38:
+    if r < 0.48:
         for _ in range(rng.randint(1, 4)):
             doc += json_turns(rng)
         return doc
@@ -436,7 +436,7 @@ def conversation(rng):
         for _ in range(rng.randint(1, 3)):
             doc += echo_turns(rng)
         return doc
-    if r < 0.78:  # a short one that is all about the name
+    if r < 0.66:  # a short one that is all about the name
         n = draw_name(rng, made_up=0.8)
         doc += name_turns(rng, n)
         for _ in range(rng.randint(1, 3)):
@@ -495,7 +495,7 @@ def plain_chat(rng, doc):
 
 def document(rng):
     r = rng.random()
-    if r < 0.08:
+    if r < 0.20:
         s = stories.spec(rng)
         if rng.random() < 0.1:
             s["topic"] = "bedtime"
@@ -504,7 +504,7 @@ def document(rng):
             text = re.split(r"[.!?] ", text, 1)[1]
         return [("raw", text)]
     doc = conversation(rng)
-    return plain_chat(rng, doc) if r < 0.12 else doc
+    return plain_chat(rng, doc) if r < 0.25 else doc
 
 
 def documents(seed, count):
