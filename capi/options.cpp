@@ -40,7 +40,7 @@ const OptionRow kRows[] = {
     {G::stopping, "stop", "stop_sequences", "--stop", &O::stop, 0, 0, "",
      "texts that end the generation; they are not shown (repeatable)"},
     {G::stopping, "ignore_eos", "", "--ignore-eos", &O::ignore_eos, 0, 0, "", "goes on after end-of-generation tokens"},
-    {G::model, "ctx_size", "n_ctx", "--ctx", &O::ctx_size, 0, 2147483648.0, "",
+    {G::model, "ctx_size", "n_ctx", "--ctx", &O::ctx_size, 0, 1073741824.0, "",
      "positions of one sequence; 0 takes the model's own context"},
     {G::model, "batch_size", "n_batch", "--batch", &O::batch_size, 1, 65536, "", "tokens computed in one step"},
     {G::model, "threads", "", "-t,--threads", &O::threads, 0, 256, "",
@@ -53,7 +53,7 @@ const OptionRow kRows[] = {
     {G::backend, "queue_size", "", "", &O::queue_size, 1, 10000, "",
      "requests that may wait; more are refused as busy"},
     {G::backend, "cache_prompt", "", "", &O::cache_prompt, 0, 0, "", "shares pages between prompts that begin alike"},
-    {G::backend, "max_cache_tokens", "", "", &O::max_cache_tokens, 64, kBig, "",
+    {G::backend, "max_cache_tokens", "", "", &O::max_cache_tokens, 64, 1099511627776.0, "",
      "size of the page pool in tokens; at least one context is always there"},
 };
 

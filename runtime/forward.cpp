@@ -113,13 +113,9 @@ Status Forward::Impl::allocate(int32_t threads) {
   LINNET_TRY(places, Aligned<RowPlace>::make(n * static_cast<int64_t>(model.groups().size())));
   LINNET_TRY(tokens, Aligned<int32_t>::make(n));
   const int64_t qkv_rows = f.heads * f.k_dim + f.kv_heads * (f.k_dim + f.v_dim);
-  const ScratchNeed need{n,
-                         std::max({f.dim, f.ffn, f.heads * f.v_dim}),
-                         std::max({qkv_rows, 2 * f.ffn, f.vocab}),
-                         f.heads,
-                         f.v_dim,
-                         max_context,
-                         threads};
+  const ScratchNeed need{
+      n,      std::max({f.dim, f.ffn, f.heads * f.v_dim}), std::max(qkv_rows, 2 * f.ffn), f.heads, f.v_dim, max_context,
+      threads};
   LINNET_TRY(scratch, Aligned<std::byte>::make(k.scratch_bytes(need)));
   exec = {pool.get(), scratch.data(), scratch.size()};
   return {};
@@ -134,6 +130,9 @@ Result<std::unique_ptr<Forward>> Forward::create(const Model& model, const Forwa
     return fail(Code::invalid_argument, "threads is {}, expected 0 (automatic) to 256", options.threads);
   if (options.max_rows < 1 || options.max_rows > 65536)
     return fail(Code::invalid_argument, "the batch size is {}, expected 1 to 65536 rows", options.max_rows);
+  if (options.max_context < 0 || options.max_context > int64_t{1} << 31)
+    return fail(Code::invalid_argument, "the context is {}, expected 0 (the model's) to {} positions",
+                options.max_context, int64_t{1} << 31);
   LINNET_TRY(impl->pool, Pool::create(threads));
   impl->max_rows = options.max_rows;
   impl->max_context = options.max_context > 0 ? options.max_context : model.facts.context;

@@ -38,7 +38,7 @@ Result<std::shared_ptr<const Model>> Loader::load(Gguf file, const ModelOptions&
   model->facts = std::move(facts);
   Loader loader(*model, options);
   LINNET_CHECK(loader.read_global_tensors());
-  model->layers.resize(static_cast<size_t>(model->facts.layers));
+  // One by one: a wrong number of layers costs nothing before the first missing one is found.
   for (int64_t i = 0; i < model->facts.layers; ++i) LINNET_CHECK(loader.read_layer(i));
   LINNET_CHECK(loader.make_group());
   loader.note_unknown_tensors();
@@ -69,8 +69,8 @@ Result<const Tensor*> Loader::require(const std::string& name, std::initializer_
 Result<Weight> Loader::matrix(const Tensor& t) const {
   if (!codec(t.type))
     return fail(Code::gguf_tensor_type_unsupported,
-                "tensor {} has type {}, which cannot be computed with yet; convert the "
-                "model to one of the supported types (linnet quantize --help)",
+                "tensor {} has type {}, which cannot be computed with yet; take "
+                "the model in one of the types listed by linnet quantize --help",
                 t.name, type_info(t.type)->name);
   return Weight{t.data, t.type, 0, static_cast<int64_t>(t.rows()), static_cast<int64_t>(t.dims[0])};
 }
@@ -133,7 +133,7 @@ Status Loader::read_global_tensors() {
 
 Status Loader::read_layer(int64_t index) {
   const Facts& f = model_.facts;
-  LayerWeights& l = model_.layers[static_cast<size_t>(index)];
+  LayerWeights& l = model_.layers.emplace_back();
   const std::string blk = fmt::format("blk.{}.", index);
   LINNET_TRY(l.attn_norm, required_vector(blk + "attn_norm.weight", f.dim));
   LINNET_CHECK(read_linear(blk + "attn_q", f.heads * f.k_dim, f.dim, l.q));

@@ -109,11 +109,13 @@ class Bench : public Command {
 
 Status Bench::measure_prefill(Driver& driver, std::vector<Row>& rows) const {
   Row row{"prefill", prompt_tokens_, 1, {}, 0};
+  Progress progress("measuring prefill");
   for (int64_t i = -1; i < repetitions_ && !interrupted(); ++i) {
     Sequence sequence(driver.pool, 0, false);
     const Stopwatch watch;
     LINNET_CHECK(driver.prefill(sequence, prompt_tokens_, options_.batch_size));
     if (i >= 0) row.tokens_per_second.push_back(static_cast<double>(prompt_tokens_) / watch.seconds());
+    progress.update(static_cast<double>(i + 2) / static_cast<double>(repetitions_ + 1));
   }
   rows.push_back(std::move(row));
   return {};
@@ -121,6 +123,7 @@ Status Bench::measure_prefill(Driver& driver, std::vector<Row>& rows) const {
 
 Status Bench::measure_decode(Driver& driver, int64_t parallel, std::vector<Row>& rows) const {
   Row row{"decode", new_tokens_, parallel, {}, 0};
+  Progress progress("measuring decode");
   for (int64_t i = 0; i < repetitions_ && !interrupted(); ++i) {
     std::vector<Sequence> sequences;
     for (int64_t s = 0; s < parallel; ++s) sequences.emplace_back(driver.pool, 0, false);
@@ -128,6 +131,7 @@ Status Bench::measure_decode(Driver& driver, int64_t parallel, std::vector<Row>&
     const Stopwatch watch;
     for (int64_t t = 0; t < new_tokens_; ++t) LINNET_CHECK(driver.step(sequences, 1));
     row.tokens_per_second.push_back(static_cast<double>(new_tokens_ * parallel) / watch.seconds());
+    progress.update(static_cast<double>(i + 1) / static_cast<double>(repetitions_));
   }
   rows.push_back(std::move(row));
   return {};

@@ -29,44 +29,44 @@ std::atomic<bool>& interrupted() {
   return flag;
 }
 
+void Command::keep(Status status) {
+  if (!status && problem_) problem_ = std::move(status);
+}
+
 void Command::add_options(CLI::App& app, std::initializer_list<OptionGroup> groups) {
-  auto keep = [this](Status status) {
-    if (!status && problem_) problem_ = std::move(status);
-  };
   app.add_option_function<std::string>(
          "--config",
-         [this, keep](const std::string& text) {
+         [this](const std::string& text) {
            if (text.starts_with('{')) return keep(set_options_json(options_, text));
            auto file = read_file(text);
-           if (!file) return keep(file.error());
-           keep(set_options_json(options_, *file));
+           keep(file ? set_options_json(options_, *file) : Status(file.error()));
          },
          "options as a JSON object, or the name of a file that holds one; flags win over it")
       ->type_name("JSON")
       ->trigger_on_parse();
-  for (const OptionRow& row : option_rows()) {
-    if (row.flags.empty() || std::find(groups.begin(), groups.end(), row.group) == groups.end()) continue;
-    const std::string flags(row.flags);
-    const std::string about =
-        fmt::format("{} ({}; default {})", row.sentence, option_range(row), option_value(row, options_));
-    if (std::holds_alternative<bool Options::*>(row.member)) {
-      app.add_flag_callback(
-          flags, [this, keep, &row] { keep(set_option(options_, row, "true")); }, std::string(row.sentence));
-      continue;
-    }
-    const bool list = std::holds_alternative<std::vector<std::string> Options::*>(row.member);
-    auto* option = app.add_option_function<std::vector<std::string>>(
-        flags,
-        [this, keep, &row](const std::vector<std::string>& texts) {
-          for (const std::string& text : texts) keep(set_option(options_, row, text));
-        },
-        about);
-    option->type_name(std::holds_alternative<int64_t Options::*>(row.member)  ? "INT"
-                      : std::holds_alternative<double Options::*>(row.member) ? "NUMBER"
-                                                                              : "TEXT");
-    option->expected(1);
-    if (list) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  for (const OptionRow& row : option_rows())
+    if (!row.flags.empty() && std::find(groups.begin(), groups.end(), row.group) != groups.end()) add_option(app, row);
+}
+
+void Command::add_option(CLI::App& app, const OptionRow& row) {
+  const std::string flags(row.flags);
+  if (std::holds_alternative<bool Options::*>(row.member)) {
+    app.add_flag_callback(
+        flags, [this, &row] { keep(set_option(options_, row, "true")); }, std::string(row.sentence));
+    return;
   }
+  auto* option = app.add_option_function<std::vector<std::string>>(
+      flags,
+      [this, &row](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) keep(set_option(options_, row, text));
+      },
+      fmt::format("{} ({}; default {})", row.sentence, option_range(row), option_value(row, options_)));
+  option->type_name(std::holds_alternative<int64_t Options::*>(row.member)  ? "INT"
+                    : std::holds_alternative<double Options::*>(row.member) ? "NUMBER"
+                                                                            : "TEXT");
+  option->expected(1);
+  if (std::holds_alternative<std::vector<std::string> Options::*>(row.member))
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 void Command::add_model(CLI::App& app) {

@@ -37,7 +37,8 @@ class Command {
  protected:
   // Adds the flags of the table's rows that belong to these groups, and --config.
   void add_options(CLI::App& app, std::initializer_list<OptionGroup> groups);
-  void add_model(CLI::App& app);  // optional positional MODEL; absent: the embedded model
+  void add_option(CLI::App& app, const OptionRow& row);  // only this one
+  void add_model(CLI::App& app);                         // optional positional MODEL; absent: the embedded model
   void add_json(CLI::App& app, const char* what);
 
   Result<std::string> model_path() const;
@@ -49,6 +50,7 @@ class Command {
   bool json_ = false;
 
  private:
+  void keep(Status status);  // the first problem counts
   Status problem_;
 };
 

@@ -8,8 +8,9 @@
 
 namespace linnet {
 
-// GB/s that `threads` threads read in plain linear loops, each through its own part: of the model's own mapping when it
-// is larger than the caches (256 MB), else of as much fresh memory. Best of a few passes; takes a fraction of a second.
+// GB/s that `threads` threads read in linear loops, each through its own part, with or without software prefetch: of the
+// model's own mapping when it is larger than the caches (256 MB), else of as much fresh memory. Best of a few passes;
+// takes a fraction of a second.
 double read_bandwidth(const Model& model, int32_t threads);
 
 // Billions of int8 multiply-add operations per second (a multiply-add counts 2) of `threads` threads, from registers.

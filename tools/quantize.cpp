@@ -21,7 +21,7 @@ class Quantize : public Command {
     app.add_option("MODEL", model_path_, "GGUF file to read")->required();
     app.add_option("OUT", out_, "GGUF file to write")->required();
     app.add_option("TYPE", type_, "one of: " + recipe_names())->required();
-    add_options(app, {OptionGroup::model});
+    add_option(app, *find_option("threads"));
     add_json(app, "report errors as JSON too");
   }
 

@@ -37,11 +37,11 @@ void print_statistics(const Completion& c, Engine& engine) {
       stderr,
       "\n{} prompt tokens at {:.1f}/s, {} tokens at {:.1f}/s; loaded in {:.0f} ms, first token after {:.0f} ms\n",
       c.prompt_tokens, prefill, c.completion_tokens, decode, t.load_ms, t.ttft_ms);
-  fmt::print(stderr,
-             "decode reads {:.2f} MB a token: {:.1f} GB/s, {:.0f} % of the {:.1f} GB/s this machine reads with {} "
-             "threads ({})\n",
-             bytes / 1e6, decode * bytes / 1e9, bound > 0 ? 100 * decode * bytes / 1e9 / bound : 0, bound,
-             engine.forward().threads(), engine.forward().kernels().name);
+  fmt::print(stderr, "decode reads {:.2f} MB a token: {:.1f} GB/s", bytes / 1e6, decode * bytes / 1e9);
+  if (bound > 0)
+    fmt::print(stderr, ", {:.0f} % of the {:.1f} GB/s this machine reads with {} threads",
+               100 * decode * bytes / 1e9 / bound, bound, engine.forward().threads());
+  fmt::print(stderr, " ({})\n", engine.forward().kernels().name);
   fmt::print(stderr, "finished: {}{}{}; seed {}\n", finish_reason_name(c.finish_reason), c.matched.empty() ? "" : " ",
              c.matched.empty() ? "" : json_quote(c.matched), c.seed);
 }

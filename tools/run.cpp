@@ -1,4 +1,9 @@
 // linnet run: one prompt in, its continuation out, streamed.
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 #include "tools/commands.h"
 #include "tools/report.h"
 #include "tools/stopwatch.h"
@@ -8,6 +13,28 @@
 namespace linnet {
 namespace {
 
+// Shows on a terminal how much of the prompt is computed, until the first text comes.
+class PromptProgress {
+ public:
+  PromptProgress(const Engine& engine, size_t prompt_tokens)
+      : thread_([this, &engine, total = static_cast<double>(prompt_tokens)](const std::stop_token& stop) {
+          Progress progress("reading the prompt");
+          for (std::unique_lock lock(mutex_); !stop.stop_requested();) {
+            changed_.wait_for(lock, stop, std::chrono::milliseconds(200), [] { return false; });
+            progress.update(std::min(1.0, static_cast<double>(engine.stats().rows) / total));
+          }
+        }) {}
+  void stop() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::jthread thread_;
+};
+
 class Run : public Command {
  public:
   const char* name() const override { return "run"; }
@@ -16,8 +43,8 @@ class Run : public Command {
   void declare(CLI::App& app) override {
     add_model(app);
     app.add_option("-p,--prompt", prompt_, "the prompt; - reads standard input, bytes as they are")->required();
-    app.add_option("--system", system_, "a system message before the prompt (not with --raw)");
-    app.add_flag("--raw", raw_, "the prompt is text to continue; no chat format around it");
+    auto* system = app.add_option("--system", system_, "a system message before the prompt (not with --raw)");
+    app.add_flag("--raw", raw_, "the prompt is text to continue; no chat format around it")->excludes(system);
     add_options(app, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::model});
     add_json(app, "print one JSON object at the end instead of streaming");
   }
@@ -64,12 +91,16 @@ Result<int> Run::run() {
   request.stop = options_.stop;
   request.ignore_eos = options_.ignore_eos;
   Status written;
+  PromptProgress progress(*engine, request.prompt.size());
   if (!json_)
-    request.on_text = [&written](std::string_view text) {
+    request.on_text = [&written, &progress](std::string_view text) {
+      progress.stop();
       written = write_stdout(text);
       return static_cast<bool>(written);
     };
-  LINNET_TRY(Completion c, engine->generate(request, &interrupted()));
+  auto finished = engine->generate(request, &interrupted());
+  progress.stop();
+  LINNET_TRY(Completion c, std::move(finished));
   if (!written) return written.error();
   c.timings.load_ms = load_ms;
   if (json_) {

@@ -15,35 +15,26 @@
 namespace linnet {
 
 // One row per code: X(identifier). The identifier is also the code's name in JSON output and logs.
-#define LINNET_ERROR_CODES(X)                                                                                          \
-  X(ok)                                                                                                                \
-  X(internal)                                                                                                          \
-  X(invalid_argument)                                                                                                  \
-  X(unsupported) X(out_of_memory) X(cancelled) X(timeout) X(busy) X(too_large) X(io_not_found) X(io_not_regular) X(    \
-      io_permission) X(io_read) X(io_write) X(io_map) X(io_changed) X(thread_start) X(gguf_empty) X(gguf_short)        \
-      X(gguf_magic) X(gguf_version_zero) X(gguf_version_old) X(gguf_version_new) X(gguf_big_endian) X(                 \
-          gguf_tensor_count) X(gguf_kv_count) X(gguf_truncated) X(gguf_key_empty) X(gguf_key_length) X(gguf_key_text)  \
-          X(gguf_key_duplicate) X(gguf_value_type) X(gguf_string_length) X(gguf_array_length) X(gguf_array_nesting)    \
-              X(gguf_array_type) X(gguf_bool) X(gguf_key_missing) X(gguf_key_type) X(gguf_value_range)                 \
-                  X(gguf_alignment_zero) X(gguf_alignment_power) X(gguf_alignment_large) X(gguf_alignment_type)        \
-                      X(gguf_offset_misaligned) X(gguf_offset_range) X(gguf_offset_overflow) X(gguf_data_truncated)    \
-                          X(gguf_tensor_overlap) X(gguf_data_start) X(gguf_dims_count) X(gguf_dim_zero)                \
-                              X(gguf_dim_negative) X(gguf_dims_overflow) X(gguf_bytes_overflow) X(gguf_sum_overflow)   \
-                                  X(gguf_tensor_name) X(gguf_tensor_duplicate) X(gguf_tensor_type_removed) X(          \
-                                      gguf_tensor_type) X(gguf_tensor_type_unsupported) X(gguf_row_multiple)           \
-                                      X(gguf_no_tensors) X(gguf_tensor_missing) X(gguf_tensor_shape) X(gguf_norm_type) \
-                                          X(gguf_split_missing) X(gguf_split_number) X(gguf_split_count)               \
-                                              X(gguf_split_tensor_count) X(gguf_split_mixed) X(gguf_split_path)        \
-                                                  X(gguf_split_duplicate) X(gguf_value_check) X(gguf_checksum)         \
-                                                      X(gguf_not_a_model) X(gguf_hparams) X(gguf_architecture)         \
-                                                          X(gguf_vocabulary) X(gguf_template) X(json_syntax)           \
-                                                              X(json_type) X(option_unknown) X(option_type)            \
-                                                                  X(option_range) X(option_rule) X(prompt_too_long)    \
-                                                                      X(prompt_empty) X(context_full) X(token_range)   \
-                                                                          X(text_encoding) X(logits_not_finite)        \
-                                                                              X(backend_unknown)                       \
-                                                                                  X(backend_unavailable)               \
-                                                                                      X(encode_values) X(cache_full)
+// clang-format off
+#define LINNET_ERROR_CODES(X) \
+  X(ok) X(internal) X(invalid_argument) X(unsupported) X(out_of_memory) X(cancelled) X(busy) X(too_large) \
+  X(io_not_found) X(io_not_regular) X(io_permission) X(io_read) X(io_write) X(io_map) X(io_changed) X(thread_start) \
+  X(gguf_empty) X(gguf_short) X(gguf_magic) X(gguf_version_zero) X(gguf_version_old) X(gguf_version_new) \
+  X(gguf_big_endian) X(gguf_tensor_count) X(gguf_kv_count) X(gguf_truncated) X(gguf_key_empty) X(gguf_key_length) \
+  X(gguf_key_text) X(gguf_key_duplicate) X(gguf_value_type) X(gguf_string_length) X(gguf_array_length) \
+  X(gguf_array_nesting) X(gguf_array_type) X(gguf_bool) X(gguf_key_missing) X(gguf_key_type) X(gguf_value_range) \
+  X(gguf_alignment_zero) X(gguf_alignment_power) X(gguf_alignment_large) X(gguf_alignment_type) \
+  X(gguf_offset_misaligned) X(gguf_offset_range) X(gguf_offset_overflow) X(gguf_data_truncated) \
+  X(gguf_tensor_overlap) X(gguf_data_start) X(gguf_dims_count) X(gguf_dim_zero) X(gguf_dim_negative) \
+  X(gguf_dims_overflow) X(gguf_bytes_overflow) X(gguf_sum_overflow) X(gguf_tensor_name) X(gguf_tensor_duplicate) \
+  X(gguf_tensor_type_removed) X(gguf_tensor_type) X(gguf_tensor_type_unsupported) X(gguf_row_multiple) \
+  X(gguf_no_tensors) X(gguf_tensor_missing) X(gguf_tensor_shape) X(gguf_norm_type) X(gguf_split_missing) \
+  X(gguf_split_number) X(gguf_split_count) X(gguf_split_tensor_count) X(gguf_split_mixed) X(gguf_split_path) \
+  X(gguf_split_duplicate) X(gguf_value_check) X(gguf_checksum) X(gguf_not_a_model) X(gguf_hparams) \
+  X(gguf_architecture) X(gguf_vocabulary) X(json_syntax) X(json_type) X(option_unknown) X(option_type) \
+  X(option_range) X(prompt_too_long) X(prompt_empty) X(context_full) X(token_range) X(logits_not_finite) \
+  X(backend_unknown) X(backend_unavailable) X(encode_values) X(cache_full)
+// clang-format on
 
 enum class Code : uint16_t {
 #define X(name) name,

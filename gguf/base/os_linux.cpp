@@ -184,6 +184,10 @@ Mapping::~Mapping() {
 Result<NewFile> NewFile::create(const std::string& path) {
   const auto [directory, name] = split_path(path);
   if (name.empty()) return fail(Code::io_write, "{}: expected a file name, found a directory", path);
+  // The rename at the end would put a file in the place of a device or a pipe.
+  struct stat existing;
+  if (::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode))
+    return fail(Code::io_not_regular, "{}: exists and is no regular file; name a file to write", path);
   for (int attempt = 0; attempt < 1000; ++attempt) {
     std::string temporary = fmt::format("{}/.{}.{}-{}.tmp", directory, name, ::getpid(), attempt);
     const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);

@@ -24,7 +24,7 @@ int64_t scratch_bytes(const ScratchNeed& need) {
   const int64_t split_rows = need.n < 4 * need.threads ? need.n : 4 * need.threads;
   const int64_t states = state_bytes(1, heads, segments, need.v_dim);
   const int64_t room = int64_t{64} << 20;  // for more rows only as far as this goes: they need the split less
-  const int64_t kept = states * split_rows < room ? states * split_rows : states > room ? states : room;
+  const int64_t kept = states * split_rows < room ? states * split_rows : room;
   const int64_t attention_bytes = need.threads * area.bytes() + kept;
   const int64_t rotate_bytes = need.threads * round_up(need.rows * 4, 64);
   const int64_t most = matrix > attention_bytes ? matrix : attention_bytes;

@@ -34,8 +34,12 @@ struct TableCodes {
   LINNET_INLINE static int byte(const typename F::Block& b, int i) { return kIq4Table[F::code(b, i)] + 128; }
 };
 
+// A format without a row below: weight(), which must fit an int8, one value at a time. Its row lets the vector paths read
+// the codes by the register (decode_*.h).
 template <class F>
-struct CodesOf;
+struct CodesOf : SignedCodes<F> {
+  static constexpr bool one_by_one = true;
+};
 template <>
 struct CodesOf<Q4_0> : PlainCodes<Q4_0, 8, 15> {};
 template <>
@@ -80,6 +84,8 @@ struct Codes : CodesOf<F> {
   static constexpr int subs = unit / sub;  // sub-blocks of a unit
   // Bytes that use the sign bit of an int8 need care where two products are added in 16 bits.
   static constexpr bool wide = CodesOf<F>::max > 127;
+  static constexpr bool one_by_one = requires { CodesOf<F>::one_by_one; };
+  static_assert(!one_by_one || !(scaled || has_min), "a format with sub-scales or minimums needs a row of CodesOf");
   static constexpr int group = unit == 32 ? 8 : 4;  // units that decode takes at once, a multiple of the accumulators
   static_assert(F::values == F::unit && (unit == 32 || unit == 256));
   // A unit's sum of bytes, offset not yet taken off, is an int32 whatever the file holds.

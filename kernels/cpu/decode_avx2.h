@@ -46,7 +46,11 @@ LINNET_INLINE __m256i fifth_bits(const uint8_t* qh) {
 }
 template <class F>
 LINNET_INLINE __m256i bytes32(const typename F::Block& b) {
-  if constexpr (Codes<F>::wide && sizeof(b.qs) == 32) {
+  if constexpr (Codes<F>::one_by_one) {
+    alignas(32) uint8_t buffer[32];
+    for (int i = 0; i < 32; ++i) buffer[i] = uint8_t(F::weight(b, i));
+    return load256(buffer);
+  } else if constexpr (Codes<F>::wide && sizeof(b.qs) == 32) {
     return load256(b.qs);
   } else {
     const __m256i nibbles = nibbles32<F>(b.qs);

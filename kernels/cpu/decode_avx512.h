@@ -59,7 +59,12 @@ LINNET_INLINE __m512i to_unsigned(__m512i x) { return _mm512_xor_si512(x, _mm512
 
 template <class F>
 LINNET_INLINE __m512i pair_bytes(const typename F::Block& a, const typename F::Block& b) {
-  if constexpr (Codes<F>::wide && sizeof(a.qs) == 32) {
+  if constexpr (Codes<F>::one_by_one) {
+    alignas(64) uint8_t buffer[64];
+    Codes<F>::bytes(a, buffer);
+    Codes<F>::bytes(b, buffer + 32);
+    return _mm512_load_si512(buffer);
+  } else if constexpr (Codes<F>::wide && sizeof(a.qs) == 32) {
     return to_unsigned(_mm512_inserti64x4(_mm512_castsi256_si512(load256(a.qs)), load256(b.qs), 1));
   } else {
     const __m512i nibbles = nibble_pair<F>(a.qs, b.qs);

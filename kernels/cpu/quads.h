@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #include "gguf/base/half.h"
 #include "kernels/cpu/codes.h"
@@ -39,10 +40,10 @@ struct Four {
 
 template <class F>
 LINNET_INLINE __m128 four_scales(const Four<F>& b) {
-  if constexpr (sizeof(b[0].d) == 2)
+  if constexpr (requires { requires std::is_same_v<decltype(F::Block::d), Half>; })
     return four_halves(b[0].d, b[1].d, b[2].d, b[3].d);
   else
-    return _mm_setr_ps(b[0].d, b[1].d, b[2].d, b[3].d);
+    return _mm_setr_ps(F::scale(b[0]), F::scale(b[1]), F::scale(b[2]), F::scale(b[3]));
 }
 // The factors of the integer sums of minimums, F::minimum.
 template <class F>

@@ -16,7 +16,9 @@ Status read_heads(const Keys& keys, Facts& f) {
                 keys.name("attention.head_count_kv"), f.kv_heads, keys.name("attention.head_count"), f.heads);
   const bool given = keys.has("attention.key_length") && keys.has("attention.value_length");
   if (!given && f.dim % f.heads != 0)
-    return fail(Code::gguf_hparams, "{} = {} is no multiple of {} = {}, and no attention.key_length says the head size",
+    return fail(Code::gguf_hparams,
+                "{} = {} is no multiple of {} = {}; attention.key_length and attention.value_length do not both say "
+                "the head size instead",
                 keys.name("embedding_length"), f.dim, keys.name("attention.head_count"), f.heads);
   LINNET_TRY(f.k_dim, keys.integer_or("attention.key_length", f.dim / f.heads, 1, 4096));
   LINNET_TRY(f.v_dim, keys.integer_or("attention.value_length", f.dim / f.heads, 1, 4096));
@@ -32,8 +34,11 @@ Status read_rope(const Keys& keys, Facts& f) {
                 dims);
   r.dims = static_cast<int32_t>(dims);
   LINNET_TRY(r.base, keys.number_or("rope.freq_base", 10000, 1.0001, 1e12));
+  // The older spelling of the linear factor counts where the newer is absent; a factor without a type is linear.
+  const bool older = keys.has("rope.scale_linear") && !keys.has("rope.scaling.factor");
+  const char* factor_key = older ? "rope.scale_linear" : "rope.scaling.factor";
   LINNET_TRY(const std::string_view scaling,
-             keys.string_or("rope.scaling.type", keys.has("rope.scale_linear") ? "linear" : "none"));
+             keys.string_or("rope.scaling.type", keys.has(factor_key) ? "linear" : "none"));
   if (scaling == "linear") {
     r.scaling = RopeFacts::Scaling::linear;
   } else if (scaling == "yarn") {
@@ -43,8 +48,6 @@ Status read_rope(const Keys& keys, Facts& f) {
                 scaling);
   }
   if (r.scaling == RopeFacts::Scaling::none) return {};
-  // The older spelling of the linear factor counts where the newer is absent.
-  const char* factor_key = keys.has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
   LINNET_TRY(r.factor, keys.number(factor_key, 1e-3, 1e6));
   LINNET_TRY(r.original_context, keys.integer_or("rope.scaling.original_context_length", f.context, 1, kMaxContext));
   LINNET_TRY(r.attention_factor, keys.number_or("rope.scaling.attn_factor", 1, 1e-3, 1e3));

@@ -1,4 +1,4 @@
-// An operator new, for the whole test program, that can be told to fail.
+// An operator new, for the whole test program, that can be told to fail, and counts.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,8 @@ namespace linnet {
 void fail_allocation(int64_t n);
 // Ends that; true when none has failed.
 bool none_failed();
+// What this thread has asked for since it began, freed or not; 0 where operator new cannot be replaced.
+uint64_t allocated_bytes();
 // False where operator new cannot be replaced (Clang's thread sanitizer).
 bool can_fail_allocations();
 
