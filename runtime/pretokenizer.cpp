@@ -74,6 +74,16 @@ size_t next_gpt2(std::string_view text, size_t at) {
   return run(text, start, is_letter(c) ? is_letter : is_number(c) ? is_number : is_other);
 }
 
+// \p{N} first, then next_gpt2's pattern on the pieces between: every digit stands alone, and white space before one ends
+// its piece.
+size_t next_single_digits(std::string_view text, size_t at) {
+  if (const Char first = peek(text, at); is_number(first)) return first.end;
+  const size_t start = text[at] == ' ' ? at + 1 : at;
+  const Char c = peek(text, start);
+  if (!c.present || is_space(c) || is_number(c)) return spaces(text, at, is_number);
+  return next_gpt2(text, at);
+}
+
 // (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,kDigits}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+
 //   |\s+(?!\S)|\s+
 template <int kDigits>
@@ -132,10 +142,11 @@ size_t next_default(std::string_view text, size_t at) {
 }
 
 constexpr Pretokenizer kPretokenizers[] = {
-    {"default", next_default, false, false},  {"gpt-2", next_gpt2, false, false},
-    {"phi-2", next_gpt2, false, false},       {"llama-bpe", next_llama3<3>, true, true},
-    {"llama-v3", next_llama3<3>, true, true}, {"llama3", next_llama3<3>, true, true},
-    {"qwen2", next_llama3<1>, false, false},  {"deepseek-r1-qwen", next_llama3<1>, false, false},
+    {"default", next_default, false, false},      {"gpt-2", next_gpt2, false, false},
+    {"phi-2", next_gpt2, false, false},           {"llama-bpe", next_llama3<3>, true, true},
+    {"llama-v3", next_llama3<3>, true, true},     {"llama3", next_llama3<3>, true, true},
+    {"qwen2", next_llama3<1>, false, false},      {"deepseek-r1-qwen", next_llama3<1>, false, false},
+    {"smollm", next_single_digits, false, false}, {"starcoder", next_single_digits, false, false},
 };
 
 }  // namespace

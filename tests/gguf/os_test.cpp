@@ -94,10 +94,16 @@ TEST(Os, NewFilesAppearWhole) {
     EXPECT_EQ(folder.entries(), 2u);
   }
   EXPECT_EQ(folder.entries(), 1u);
-  // A directory of that name: the rename fails, and nothing is left behind.
-  std::filesystem::create_directories(folder.path("d/full"));
+  // What is there and no regular file stays: a device would be replaced by the rename.
+  std::filesystem::create_directories(folder.path("directory"));
+  EXPECT_EQ(os::NewFile::create(folder.path("directory")).error().code, Code::io_not_regular);
+  EXPECT_EQ(os::NewFile::create("/dev/null").error().code, Code::io_not_regular);
+  EXPECT_EQ(folder.entries(), 2u);
+  std::filesystem::remove(folder.path("directory"));
+  // A directory of that name that comes later: the rename fails, and nothing is left behind.
   Result<os::NewFile> file = os::NewFile::create(folder.path("d"));
   ASSERT_TRUE(file);
+  std::filesystem::create_directories(folder.path("d/full"));
   const Status status = file->commit();
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, Code::io_write);

@@ -44,6 +44,8 @@ TEST(Pretokenizer, Llama3) {
 }
 
 TEST(Pretokenizer, Qwen2) {
+  EXPECT_EQ(split("smollm", "ab 123  4x"), (Words{"ab", " ", "1", "2", "3", "  ", "4", "x"}));
+  EXPECT_EQ(split("smollm", "I'll  go \n"), (Words{"I", "'ll", " ", " go", " \n"}));
   EXPECT_EQ(split("qwen2", "ab 123"), (Words{"ab", " ", "1", "2", "3"}));
   EXPECT_EQ(split("qwen2", "I'Ll 工作1天～"), (Words{"I", "'Ll", " 工作", "1", "天", "～"}));
 }

@@ -109,7 +109,9 @@ std::string random_text(Random& random) {
 TEST(TokenizerVectors, OfRealVocabularies) {
   if (!shared_data("vocab")) GTEST_SKIP() << "no reference data (LINNET_SHARED_DATA)";
   const std::string separator = "\n__ggml_vocab_test__\n";
-  for (const std::string name : kVocabularies) {
+  std::vector<std::string> names(std::begin(kVocabularies), std::end(kVocabularies));
+  names.push_back("starcoder");  // lacks some byte letters: no round trip of every text, but of these
+  for (const std::string& name : names) {
     SCOPED_TRACE(name);
     const Loaded loaded(*shared_data("vocab/" + name + ".gguf"));
     ASSERT_TRUE(loaded.tokenizer) << loaded.error;
@@ -135,7 +137,7 @@ TEST(TokenizerVectors, OfRealVocabularies) {
 
 TEST(TokenizerVectors, OthersFailWithAClearSentence) {
   if (!shared_data("vocab")) GTEST_SKIP() << "no reference data (LINNET_SHARED_DATA)";
-  for (const std::string name : {"falcon", "starcoder", "deepseek-coder", "bert-bge"}) {
+  for (const std::string name : {"falcon", "deepseek-coder", "bert-bge"}) {
     const Loaded loaded(*shared_data("vocab/" + name + ".gguf"));
     ASSERT_FALSE(loaded.tokenizer);
     EXPECT_EQ(loaded.code, Code::unsupported) << loaded.error;
