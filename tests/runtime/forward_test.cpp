@@ -10,6 +10,7 @@
 
 #include "runtime/engine.h"
 #include "tests/runtime/llama_file.h"
+#include "tests/runtime/relative_error.h"
 #include "tests/runtime/rope_reference.h"
 #include "tests/support.h"
 
@@ -234,17 +235,6 @@ std::vector<int32_t> random_tokens(const Variant& v) {
   std::vector<int32_t> tokens;
   for (int64_t i = 0; i < v.tokens; ++i) tokens.push_back(static_cast<int32_t>(random.below(v.shape.vocab)));
   return tokens;
-}
-
-// |a - b| / |b|; NaN when anything is.
-double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
-  if (a.size() != b.size()) return std::nan("");
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference += (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
-    norm += double(b[i]) * b[i];
-  }
-  return std::sqrt(difference / norm);
 }
 
 // Logits of every backend, in steps of 96 rows, so that pages fill up and windows move between them.

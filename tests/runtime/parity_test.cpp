@@ -9,6 +9,7 @@
 
 #include "gguf/base/json.h"
 #include "runtime/engine.h"
+#include "tests/runtime/relative_error.h"
 #include "tests/support.h"
 
 namespace linnet {
@@ -30,17 +31,6 @@ std::vector<int32_t> read_ids(const Json& list) {
   std::vector<int32_t> ids;
   for (const Json& item : list.elements()) ids.push_back(static_cast<int32_t>(*item.integer()));
   return ids;
-}
-
-// |a - b| / |b|; NaN when anything is.
-double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
-  if (a.size() != b.size()) return std::nan("");
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference += (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
-    norm += double(b[i]) * b[i];
-  }
-  return std::sqrt(difference / norm);
 }
 
 struct Reference {
