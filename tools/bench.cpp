@@ -84,16 +84,14 @@ class Bench : public Command {
   const char* name() const override { return "bench"; }
   const char* summary() const override { return "measure prefill and decode speed"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    app.add_option("-p,--prompt-tokens", prompt_tokens_, "prompt tokens of a prefill run; 0 leaves it out")
-        ->default_val(512);
-    app.add_option("-n,--new-tokens", new_tokens_, "tokens of a decode run; 0 leaves it out")->default_val(64);
-    app.add_option("-r,--repetitions", repetitions_, "runs of each kind; the median is reported")->default_val(3);
-    app.add_option("--parallel", parallel_, "sequences decoded together; several values separated by commas")
-        ->delimiter(',');
-    add_options(app, {OptionGroup::model});
-    add_json(app, "print one JSON object");
+  void declare(Arguments& args) override {
+    add_model(args);
+    args.option("-p,--prompt-tokens", prompt_tokens_, "prompt tokens of a prefill run; 0 leaves it out");
+    args.option("-n,--new-tokens", new_tokens_, "tokens of a decode run; 0 leaves it out");
+    args.option("-r,--repetitions", repetitions_, "runs of each kind; the median is reported");
+    args.option("--parallel", parallel_, "sequences decoded together; several values separated by commas");
+    add_options(args, {OptionGroup::model});
+    add_json(args, "print one JSON object");
   }
 
   Result<int> run() override;

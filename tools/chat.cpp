@@ -16,12 +16,12 @@ class Chat : public Command {
   const char* name() const override { return "chat"; }
   const char* summary() const override { return "talk with a model, turn by turn"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    app.add_option("--system", system_, "a system message at the start");
-    add_options(app, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::model});
-    add_json(app, "print one JSON object per answer, one a line");
-    app.footer(
+  void declare(Arguments& args) override {
+    add_model(args);
+    args.option("--system", system_, "a system message at the start");
+    add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::model});
+    add_json(args, "print one JSON object per answer, one a line");
+    args.footer(
         "Reads one message a line from standard input; an empty line is skipped, end of file ends the conversation.");
   }
 

@@ -33,47 +33,41 @@ void Command::keep(Status status) {
   if (!status && problem_) problem_ = std::move(status);
 }
 
-void Command::add_options(CLI::App& app, std::initializer_list<OptionGroup> groups) {
-  app.add_option_function<std::string>(
-         "--config",
-         [this](const std::string& text) {
-           if (text.starts_with('{')) return keep(set_options_json(options_, text));
-           auto file = read_file(text);
-           keep(file ? set_options_json(options_, *file) : Status(file.error()));
-         },
-         "options as a JSON object, or the name of a file that holds one; flags win over it")
-      ->type_name("JSON")
-      ->trigger_on_parse();
+void Command::add_options(Arguments& args, std::initializer_list<OptionGroup> groups) {
+  const auto read_config = [this](const std::string& text) {
+    if (text.starts_with('{')) return keep(set_options_json(options_, text));
+    auto file = read_file(text);
+    keep(file ? set_options_json(options_, *file) : Status(file.error()));
+  };
+  args.option("--config", read_config, false,
+              "options as a JSON object, or the name of a file that holds one; flags win over it")
+      .type_name("JSON")
+      .before_others();
   for (const OptionRow& row : option_rows())
-    if (!row.flags.empty() && std::find(groups.begin(), groups.end(), row.group) != groups.end()) add_option(app, row);
+    if (!row.flags.empty() && std::find(groups.begin(), groups.end(), row.group) != groups.end()) add_option(args, row);
 }
 
-void Command::add_option(CLI::App& app, const OptionRow& row) {
+void Command::add_option(Arguments& args, const OptionRow& row) {
   const std::string flags(row.flags);
   if (std::holds_alternative<bool Options::*>(row.member)) {
-    app.add_flag_callback(
+    args.flag(
         flags, [this, &row] { keep(set_option(options_, row, "true")); }, std::string(row.sentence));
     return;
   }
-  auto* option = app.add_option_function<std::vector<std::string>>(
-      flags,
-      [this, &row](const std::vector<std::string>& texts) {
-        for (const std::string& text : texts) keep(set_option(options_, row, text));
-      },
-      fmt::format("{} ({}; default {})", row.sentence, option_range(row), option_value(row, options_)));
-  option->type_name(std::holds_alternative<int64_t Options::*>(row.member)  ? "INT"
-                    : std::holds_alternative<double Options::*>(row.member) ? "NUMBER"
-                                                                            : "TEXT");
-  option->expected(1);
-  if (std::holds_alternative<std::vector<std::string> Options::*>(row.member))
-    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  args.option(
+          flags, [this, &row](const std::string& text) { keep(set_option(options_, row, text)); },
+          std::holds_alternative<std::vector<std::string> Options::*>(row.member),
+          fmt::format("{} ({}; default {})", row.sentence, option_range(row), option_value(row, options_)))
+      .type_name(std::holds_alternative<int64_t Options::*>(row.member)  ? "INT"
+                 : std::holds_alternative<double Options::*>(row.member) ? "NUMBER"
+                                                                         : "TEXT");
 }
 
-void Command::add_model(CLI::App& app) {
-  app.add_option("MODEL", model_path_, "GGUF file (of a split model the first); without it the embedded model");
+void Command::add_model(Arguments& args) {
+  args.option("MODEL", model_path_, "GGUF file (of a split model the first); without it the embedded model");
 }
 
-void Command::add_json(CLI::App& app, const char* what) { app.add_flag("--json", json_, what); }
+void Command::add_json(Arguments& args, const char* what) { args.flag("--json", json_, what); }
 
 Result<std::string> Command::model_path() const {
   if (!model_path_.empty()) return model_path_;

@@ -7,12 +7,11 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "capi/options.h"
 #include "gguf/base/error.h"
 #include "runtime/engine.h"
 #include "runtime/model.h"
+#include "tools/arguments.h"
 
 namespace linnet {
 
@@ -27,7 +26,7 @@ class Command {
   virtual ~Command() = default;
   virtual const char* name() const = 0;
   virtual const char* summary() const = 0;
-  virtual void declare(CLI::App& app) = 0;
+  virtual void declare(Arguments& args) = 0;
   virtual Result<int> run() = 0;
 
   bool json() const { return json_; }
@@ -36,10 +35,10 @@ class Command {
 
  protected:
   // Adds the flags of the table's rows that belong to these groups, and --config.
-  void add_options(CLI::App& app, std::initializer_list<OptionGroup> groups);
-  void add_option(CLI::App& app, const OptionRow& row);  // only this one
-  void add_model(CLI::App& app);                         // optional positional MODEL; absent: the embedded model
-  void add_json(CLI::App& app, const char* what);
+  void add_options(Arguments& args, std::initializer_list<OptionGroup> groups);
+  void add_option(Arguments& args, const OptionRow& row);  // only this one
+  void add_model(Arguments& args);                         // optional positional MODEL; absent: the embedded model
+  void add_json(Arguments& args, const char* what);
 
   Result<std::string> model_path() const;
   Result<std::shared_ptr<const Model>> load_model() const;

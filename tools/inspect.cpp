@@ -39,11 +39,11 @@ class Inspect : public Command {
   const char* name() const override { return "inspect"; }
   const char* summary() const override { return "show metadata and tensors of a GGUF file"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    app.add_flag("--checksums", checksums_,
-                 "show each tensor's XXH64, and whether it is the one in the file (reads all data)");
-    add_json(app, "print one JSON object");
+  void declare(Arguments& args) override {
+    add_model(args);
+    args.flag("--checksums", checksums_,
+              "show each tensor's XXH64, and whether it is the one in the file (reads all data)");
+    add_json(args, "print one JSON object");
   }
 
   Result<int> run() override {
@@ -108,9 +108,9 @@ class Validate : public Command {
   const char* name() const override { return "validate"; }
   const char* summary() const override { return "check a model file completely, values and checksums included"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    add_json(app, "print one JSON object");
+  void declare(Arguments& args) override {
+    add_model(args);
+    add_json(args, "print one JSON object");
   }
 
   Result<int> run() override {

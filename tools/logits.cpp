@@ -32,13 +32,13 @@ class Logits : public Command {
   const char* name() const override { return "logits"; }
   const char* summary() const override { return "write the logits of given tokens to a file"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    app.add_option("--tokens", tokens_, "token ids separated by commas, taken as they are")->required();
-    app.add_option("--out", out_, "file for little-endian float32: [vocab] of the last position")->required();
-    app.add_flag("--all", all_, "write [n][vocab]: all positions");
-    add_options(app, {OptionGroup::model});
-    add_json(app, "report errors as JSON too");
+  void declare(Arguments& args) override {
+    add_model(args);
+    args.option("--tokens", tokens_, "token ids separated by commas, taken as they are").required();
+    args.option("--out", out_, "file for little-endian float32: [vocab] of the last position").required();
+    args.flag("--all", all_, "write [n][vocab]: all positions");
+    add_options(args, {OptionGroup::model});
+    add_json(args, "report errors as JSON too");
   }
 
   Result<int> run() override {
@@ -70,11 +70,11 @@ class Perplexity : public Command {
   const char* name() const override { return "perplexity"; }
   const char* summary() const override { return "measure how well a model predicts a text"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    app.add_option("-p,--prompt", text_, "the text; - reads standard input")->default_val("-");
-    add_options(app, {OptionGroup::model});
-    add_json(app, "print one JSON object");
+  void declare(Arguments& args) override {
+    add_model(args);
+    args.option("-p,--prompt", text_, "the text; - reads standard input");
+    add_options(args, {OptionGroup::model});
+    add_json(args, "print one JSON object");
   }
 
   Result<int> run() override {

@@ -28,23 +28,22 @@ int run_command(Command& command) {
 }
 
 int main_with(int argc, char** argv) {
-  CLI::App app{"Linnet runs language models from GGUF files on its own kernels.", "linnet"};
-  app.set_version_flag("--version", "linnet " LINNET_VERSION);
-  app.require_subcommand(1);
-  app.footer(
-      "Without MODEL, the small model that comes along is used. linnet COMMAND --help tells all about a command.\n"
-      "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.");
+  CommandLine line("Linnet runs language models from GGUF files on its own kernels.", "linnet " LINNET_VERSION,
+                   "Without MODEL, the small model that comes along is used. linnet COMMAND --help tells all about a "
+                   "command.\nExit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.");
   auto commands = all_commands();
   Command* chosen = nullptr;
   for (auto& command : commands) {
-    CLI::App* sub = app.add_subcommand(command->name(), command->summary());
-    command->declare(*sub);
-    sub->callback([&chosen, &command] { chosen = command.get(); });
+    Arguments args = line.subcommand(command->name(), command->summary(), [&] { chosen = command.get(); });
+    command->declare(args);
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {  // the library's way to say help, version or wrong usage
-    return app.exit(error) == 0 ? kDone : kUsage;
+  switch (line.parse(argc, argv)) {
+    case CommandLine::Outcome::answered:
+      return kDone;
+    case CommandLine::Outcome::wrong:
+      return kUsage;
+    case CommandLine::Outcome::parsed:
+      break;
   }
   return run_command(*chosen);
 }

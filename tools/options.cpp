@@ -8,7 +8,7 @@ class OptionsTable : public Command {
  public:
   const char* name() const override { return "options"; }
   const char* summary() const override { return "list all options with their ranges and defaults"; }
-  void declare(CLI::App& app) override { app.add_flag("--markdown", markdown_, "print the page docs/options.md"); }
+  void declare(Arguments& args) override { args.flag("--markdown", markdown_, "print the page docs/options.md"); }
 
   Result<int> run() override {
     if (markdown_) {

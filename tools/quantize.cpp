@@ -17,12 +17,12 @@ class Quantize : public Command {
   const char* name() const override { return "quantize"; }
   const char* summary() const override { return "write a model with its tensors in another type"; }
 
-  void declare(CLI::App& app) override {
-    app.add_option("MODEL", model_path_, "GGUF file to read")->required();
-    app.add_option("OUT", out_, "GGUF file to write")->required();
-    app.add_option("TYPE", type_, "one of: " + recipe_names())->required();
-    add_option(app, *find_option("threads"));
-    add_json(app, "report errors as JSON too");
+  void declare(Arguments& args) override {
+    args.option("MODEL", model_path_, "GGUF file to read").required();
+    args.option("OUT", out_, "GGUF file to write").required();
+    args.option("TYPE", type_, "one of: " + recipe_names()).required();
+    add_option(args, *find_option("threads"));
+    add_json(args, "report errors as JSON too");
   }
 
   Result<int> run() override {

@@ -40,13 +40,13 @@ class Run : public Command {
   const char* name() const override { return "run"; }
   const char* summary() const override { return "generate text from a prompt"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    app.add_option("-p,--prompt", prompt_, "the prompt; - reads standard input, bytes as they are")->required();
-    auto* system = app.add_option("--system", system_, "a system message before the prompt (not with --raw)");
-    app.add_flag("--raw", raw_, "the prompt is text to continue; no chat format around it")->excludes(system);
-    add_options(app, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::model});
-    add_json(app, "print one JSON object at the end instead of streaming");
+  void declare(Arguments& args) override {
+    add_model(args);
+    args.option("-p,--prompt", prompt_, "the prompt; - reads standard input, bytes as they are").required();
+    const Argument system = args.option("--system", system_, "a system message before the prompt (not with --raw)");
+    args.flag("--raw", raw_, "the prompt is text to continue; no chat format around it").excludes(system);
+    add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::model});
+    add_json(args, "print one JSON object at the end instead of streaming");
   }
 
   Result<int> run() override;

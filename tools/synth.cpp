@@ -187,11 +187,11 @@ class Synth : public Command {
   const char* name() const override { return "synth"; }
   const char* summary() const override { return "write a model of a real model's shape with random weights"; }
 
-  void declare(CLI::App& app) override {
-    app.add_option("SHAPE", shape_, "one of: " + shape_names())->required();
-    app.add_option("TYPE", type_, "one of: " + recipe_names())->required();
-    app.add_option("OUT", out_, "GGUF file to write")->required();
-    add_json(app, "report errors as JSON too");
+  void declare(Arguments& args) override {
+    args.option("SHAPE", shape_, "one of: " + shape_names()).required();
+    args.option("TYPE", type_, "one of: " + recipe_names()).required();
+    args.option("OUT", out_, "GGUF file to write").required();
+    add_json(args, "report errors as JSON too");
   }
 
   Result<int> run() override;

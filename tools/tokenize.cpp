@@ -13,11 +13,11 @@ class Tokenize : public Command {
   const char* name() const override { return "tokenize"; }
   const char* summary() const override { return "print the token ids of the text on standard input"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    app.add_flag("--bos", bos_, "add the beginning-of-text token");
-    app.add_flag("--special", special_, "parse special tokens in the text");
-    add_json(app, "print a JSON array instead of one id and piece a line");
+  void declare(Arguments& args) override {
+    add_model(args);
+    args.flag("--bos", bos_, "add the beginning-of-text token");
+    args.flag("--special", special_, "parse special tokens in the text");
+    add_json(args, "print a JSON array instead of one id and piece a line");
   }
 
   Result<int> run() override {
@@ -64,9 +64,9 @@ class Detokenize : public Command {
   const char* name() const override { return "detokenize"; }
   const char* summary() const override { return "print the text of the token ids on standard input"; }
 
-  void declare(CLI::App& app) override {
-    add_model(app);
-    app.add_flag("--special", special_, "show special tokens as text");
+  void declare(Arguments& args) override {
+    add_model(args);
+    args.flag("--special", special_, "show special tokens as text");
   }
 
   Result<int> run() override {
