@@ -29,16 +29,28 @@ uint64_t Model::weight_bytes() const {
   return sum;
 }
 
+void Model::for_each_matrix(const std::function<void(const Weight&, double share)>& visit) const {
+  const double used =
+      facts.experts.count ? static_cast<double>(facts.experts.used) / static_cast<double>(facts.experts.count) : 0;
+  for (const LayerWeights& l : layers) {
+    for (const Linear* m : {&l.q, &l.k, &l.v, &l.o, &l.latent.q_a, &l.latent.kv_a, &l.latent.k_rope, &l.latent.kv_b,
+                            &l.gate, &l.up, &l.down, &l.shared_gate, &l.router})
+      if (m->w.data) visit(m->w, 1);
+    for (const auto* experts : {&l.expert_gate, &l.expert_up, &l.expert_down})
+      for (const Linear& m : *experts) visit(m.w, used);
+  }
+  visit(output.w, 1);
+}
+
 uint64_t Model::bytes_per_token() const {
-  int64_t sum = facts.dim * 4;  // the output norm
-  for_each_matrix([&](const Weight& w) { sum += weight_size(w); });
-  sum += 2 * facts.dim * 4 * facts.layers;  // the other norms
+  double sum = static_cast<double>(facts.dim * 4 * (1 + 2 * facts.layers));  // the norms
+  for_each_matrix([&](const Weight& w, double share) { sum += share * static_cast<double>(weight_size(w)); });
   return static_cast<uint64_t>(sum);
 }
 
 uint64_t Model::multiplications_per_token() const {
-  int64_t sum = 0;
-  for_each_matrix([&](const Weight& w) { sum += w.rows * w.cols; });
+  double sum = 0;
+  for_each_matrix([&](const Weight& w, double share) { sum += share * static_cast<double>(w.rows * w.cols); });
   return static_cast<uint64_t>(sum);
 }
 

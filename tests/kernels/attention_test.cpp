@@ -71,7 +71,7 @@ struct Problem {
   // Rows [r0, r1) in one call.
   void run(const Kernels& k, Exec& exec, int64_t r0, int64_t r1, Held& out) const {
     k.attention(exec, {r1 - r0, q.data() + r0 * shape.heads * shape.k_dim, shape.heads, kv, rows.data() + r0, scale,
-                       shape.softcap, shape.sinks ? sinks.data() : nullptr, out.forms, out.a});
+                       shape.softcap, shape.sinks ? sinks.data() : nullptr, nullptr, out.forms, out.a});
   }
   Array<float> run(const Kernels& k, Exec& exec) const {
     Held out(n(), cols());

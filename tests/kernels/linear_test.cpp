@@ -104,6 +104,7 @@ struct GluCase {
   Type type;
   int64_t n, cols, rows;
   bool delta;
+  bool gate = true;
 };
 
 class Glus : public testing::TestWithParam<GluCase> {};
@@ -116,7 +117,7 @@ TEST_P(Glus, AreTheDefinitionOnEveryBackend) {
   x.quantize();
   const Matrix gate = random_matrix(random, c.type, c.rows, c.cols), up = random_matrix(random, c.type, c.rows, c.cols);
   const Array<float> bias = random_floats(random, c.rows), delta = random_floats(random, c.n * c.rows);
-  const Linear g{c.kind == Glu::none_silu ? Weight{} : gate.w, c.delta ? bias.data() : nullptr, nullptr};
+  const Linear g{c.gate ? gate.w : Weight{}, c.delta ? bias.data() : nullptr, nullptr};
   const Linear u{up.w, nullptr, c.delta ? delta.data() : nullptr};
   const auto all = everywhere({c.n, c.cols, 2 * c.rows, 1, 1, 1, 1}, [&](const Kernels& k, Exec& exec) {
     Held out(c.n, c.rows);
@@ -132,14 +133,22 @@ TEST_P(Glus, AreTheDefinitionOnEveryBackend) {
       const auto at = static_cast<size_t>(t * c.rows + r);
       Expected a = product(up, x, t, r), b = product(gate, x, t, r);
       if (c.delta) a.value += delta[at], b.value += bias[static_cast<size_t>(r)];
-      if (c.kind == Glu::none_silu) b = a, a = {1, 0};
+      if (!c.gate) b = a, a = {1, 0};
       const double v = b.value;
-      const double act = c.kind == Glu::gelu_tanh
-                             ? 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)))
-                             : v / (1 + std::exp(-v));
+      double act = v / (1 + std::exp(-v));
+      double slope = 1.13;  // of both silu and gelu at most
+      if (c.kind == Glu::gelu_tanh) act = 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+      if (c.kind == Glu::relu_squared) {
+        act = v > 0 ? v * v : 0;
+        slope = 2 * std::fabs(v) + 1;
+      }
+      if (c.kind == Glu::clamped_swish) {
+        const double held = std::min(v, 7.0);
+        act = held / (1 + std::exp(-1.702 * held));
+        a.value = std::clamp(a.value, -7.0, 7.0) + 1;
+      }
       const double want = act * a.value;
-      // Both activations have slopes below 1.13.
-      const double bound = 1.13 * b.error * (std::fabs(a.value) + a.error) + a.error * std::fabs(act) +
+      const double bound = slope * b.error * (std::fabs(a.value) + a.error) + a.error * std::fabs(act) +
                            0x1p-20 * ((1 + std::fabs(v)) * (std::fabs(a.value) + 1));
       const double error = std::fabs(all[0].values[at] - want);
       if (!(error <= bound)) FAIL() << t << "," << r << ": " << all[0].values[at] << " is not " << want;
@@ -151,7 +160,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Glus,
                                          GluCase{Glu::silu, Type::q8_0, 3, 96, 512, true},
                                          GluCase{Glu::gelu_tanh, Type::q4_k, 1, 256, 768, true},
                                          GluCase{Glu::gelu_tanh, Type::f16, 2, 43, 37, false},
-                                         GluCase{Glu::none_silu, Type::f32, 2, 33, 96, true},
+                                         GluCase{Glu::silu, Type::f32, 2, 33, 96, true, false},
+                                         GluCase{Glu::relu_squared, Type::f32, 2, 64, 96, true, false},
+                                         GluCase{Glu::clamped_swish, Type::f16, 3, 64, 96, true},
                                          // enough units for every member to quantize its own
                                          GluCase{Glu::silu, Type::f32, 2, 32, 256 * 41, false}));
 
@@ -165,7 +176,7 @@ TEST(Embed, DecodesRowsAndScales) {
       for (const Kernels* k : backends()) {
         Bench bench(*k, 2, {6, dim, 1, 1, 1, 1, 1});
         Array<float> out(6 * dim, NAN);
-        k->embed(bench.exec(), {6, tokens, m.w, scale, out.data()});
+        k->embed(bench.exec(), {6, tokens, m.w, scale, out.data(), false});
         for (int64_t t = 0; t < 6; ++t)
           for (int64_t i = 0; i < dim; ++i)
             ASSERT_EQ(out[static_cast<size_t>(t * dim + i)], static_cast<float>(m.at(tokens[t], i)) * scale) << k->name;

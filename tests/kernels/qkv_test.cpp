@@ -56,8 +56,27 @@ struct Problem {
     const Linear lk{k.w, bias(k_bias), nullptr};
     const Linear lv{v.w, bias(v_bias), c.extras ? v_delta.data() + r0 * v.w.rows : nullptr};
     const int64_t pairs = c.rope_dims / 2;
-    kernels.qkv(exec, {r1 - r0, part.a, lq, lk, lv, c.heads, bias(q_norm), bias(k_norm), 1e-6f, c.rope, c.rope_dims,
-                       cos.data() + r0 * pairs, sin.data() + r0 * pairs, kv, rows.data(), q_out});
+    kernels.qkv(exec, {.n = r1 - r0,
+                       .x = part.a,
+                       .q = lq,
+                       .k = lk,
+                       .v = lv,
+                       .heads = c.heads,
+                       .clamp = 0,
+                       .qk_norm = c.extras ? QkNorm::head : QkNorm::none,
+                       .norm_kind = Norm::rms,
+                       .norm_after_rope = false,
+                       .q_norm = bias(q_norm),
+                       .k_norm = bias(k_norm),
+                       .norm_eps = 1e-6f,
+                       .rope = c.rope,
+                       .rope_dims = c.rope_dims,
+                       .cos = cos.data() + r0 * pairs,
+                       .sin = sin.data() + r0 * pairs,
+                       .q_scale = nullptr,
+                       .kv = kv,
+                       .rows = rows.data(),
+                       .q_out = q_out});
   }
   ScratchNeed need() const { return {n, c.cols, q.w.rows + k.w.rows + v.w.rows, c.heads, c.v_dim, 1, 1}; }
   Sequence pages() const { return Sequence(kv, 0, 60 + n); }
@@ -184,7 +203,7 @@ TEST(Rotate, TurnsTheKeysOfAPage) {
           Bench bench(*k, threads, {1, 1, 4 * 96, 4, 32, 64, 1});
           Sequence turned(kv, 0, 64);
           std::memcpy(turned.page(0), before.page(0), before.bytes().size());
-          k->rotate(bench.exec(), {turned.page(0), kv, rope, dims, cos.data(), sin.data()});
+          k->rotate(bench.exec(), {turned.page(0), kv, rope, 0, dims, cos.data(), sin.data()});
           if (first.empty()) first = turned.bytes();
           ASSERT_EQ(turned.bytes(), first) << k->name;
           for (int64_t slot = 0; slot < 64; ++slot) {
