@@ -44,6 +44,9 @@ enum RequiredBias : uint32_t {
   kExpertBias = 64,
 };
 
+// How the hidden states of a text become one vector.
+enum class Pooling : uint32_t { none, mean, cls, last };  // cls: the first token's
+
 struct Facts {
   std::string architecture;
   int64_t layers = 0, dim = 0, k_dim = 0, v_dim = 0, vocab = 0;
@@ -56,6 +59,8 @@ struct Facts {
   Norm norm = Norm::rms;
   float norm_eps = 1e-5f;
   Glu glu = Glu::silu;
+  bool causal = true;     // false: every position sees all of its sequence
+  bool logits = true;     // false: an encoder
   bool parallel = false;  // x + attention(norm x) + ffn(norm' x), both of the same x
 
   Rope rope = Rope::adjacent;
@@ -72,18 +77,24 @@ struct Facts {
   bool norm_after_rope = false;
   float embedding_scale = 1, residual_scale = 1, logit_scale = 1, logit_softcap = 0;
 
+  Pooling pooling = Pooling::last;  // what the file says, else the last token's
+
   // Names and presence of tensors.
   bool pre_norms = true;     // attn_norm and the FFN's norm
   bool norm_weights = true;  // false: norms without weights
-  bool post_norms = false;   // post_attention_norm, post_ffw_norm
+  bool post_norms = false;   // norms after attention and FFN,
+  bool norm_sums = false;    // of the sum with the residual instead of before it
+  const char* attn_post_norm = "post_attention_norm";
+  const char* ffn_post_norm = "post_ffw_norm";
   const char* ffn_norm = "ffn_norm";
   bool ffn_norm_optional = false;  // without one, the FFN runs on attn_norm's output beside attention
   bool gate = true;                // act(gate x) * (up x)
   bool gate_in_up = false;         // the gate is the first half of ffn_up
   bool sinks = false;
-  bool positions = false;  // position_embd
-  bool embd_norm = false;  // token_embd_norm
-  uint32_t biases = 0;     // RequiredBias bits
+  bool positions = false;    // position_embd
+  bool token_types = false;  // token_types; all tokens are of the first
+  bool embd_norm = false;    // token_embd_norm
+  uint32_t biases = 0;       // RequiredBias bits
 };
 
 }  // namespace linnet

@@ -116,6 +116,13 @@ struct Forward::Impl {
   uint32_t ffn_forms(const LayerWeights& l) const;
   void prepare(std::span<const BatchRow> rows);
   void normalize(const NormWeights& w, int64_t n, const float* in, uint32_t forms, const Activations& out);
+  struct Branch {
+    float* y;
+    bool add;
+    float scale;
+  };
+  Branch branch_for(const NormWeights& post);
+  void post_norm(const NormWeights& w, int64_t n);
   void latent_qkv(const LayerWeights& l, const KvLayer& kv, const RowPlace* at, int64_t n);
   void attention(const LayerWeights& l, const LayerFacts& facts, int64_t n);
   void feed_forward(const LayerWeights& l, const LayerFacts& facts, const Activations& in, int64_t n);
@@ -199,6 +206,10 @@ Result<std::unique_ptr<Forward>> Forward::create(const Model& model, const Forwa
     return fail(Code::invalid_argument, "threads is {}, expected 0 (automatic) to 256", options.threads);
   if (options.max_rows < 1 || options.max_rows > 65536)
     return fail(Code::invalid_argument, "the batch size is {}, expected 1 to 65536 rows", options.max_rows);
+  const int64_t learned = model.position_embd.data ? model.position_embd.rows : int64_t{1} << 31;
+  if (options.max_context > learned)
+    return fail(Code::invalid_argument, "the context is {}, but the model has learned only {} positions",
+                options.max_context, learned);
   if (options.max_context < 0 || options.max_context > int64_t{1} << 31)
     return fail(Code::invalid_argument, "the context is {}, expected 0 (the model's) to {} positions",
                 options.max_context, int64_t{1} << 31);
@@ -250,6 +261,10 @@ void Forward::Impl::prepare(std::span<const BatchRow> rows) {
     if (const float* e = rows[static_cast<size_t>(i)].embedding)
       std::memcpy(&x[i * f.dim], e, static_cast<size_t>(f.dim) * sizeof(float));
   if (model.position_embd.data) k.embed(exec, {n, positions.data(), model.position_embd, 1, x.data(), true});
+  if (model.token_types.data) {
+    std::fill_n(positions.data(), n, 0);
+    k.embed(exec, {n, positions.data(), model.token_types, 1, x.data(), true});
+  }
   if (f.embd_norm) normalize(model.embd_norm, n, x.data(), 0, {.cols = f.dim, .f32 = x.data()});
 }
 
@@ -262,6 +277,28 @@ uint32_t Forward::Impl::ffn_forms(const LayerWeights& l) const {
   uint32_t forms = form(l.gate) | form(l.up) | form(l.router) | form(l.shared_gate);
   if (!l.expert_up.empty()) forms |= form(l.expert_gate[0]) | form(l.expert_up[0]);
   return forms;
+}
+
+// Where attention or the FFN leaves its result: added to the residual stream, or apart for a norm before that.
+Forward::Impl::Branch Forward::Impl::branch_for(const NormWeights& post) {
+  const bool apart = post.kind != Norm::none && !model.facts.norm_sums;
+  return apart ? Branch{branch.data(), false, 1} : Branch{x.data(), true, model.facts.residual_scale};
+}
+
+void Forward::Impl::post_norm(const NormWeights& w, int64_t n) {
+  const Facts& f = model.facts;
+  if (w.kind == Norm::none) return;
+  if (f.norm_sums) return normalize(w, n, x.data(), 0, {.cols = f.dim, .f32 = x.data()});
+  k.norm(exec, {n,
+                w.kind,
+                f.norm_eps,
+                branch.data(),
+                w.weight,
+                w.bias,
+                0,
+                {.cols = f.dim, .f32 = branch.data()},
+                x.data(),
+                f.residual_scale});
 }
 
 // Queries, keys and values through the latent vectors, from norm.view.
@@ -324,20 +361,9 @@ void Forward::Impl::attention(const LayerWeights& l, const LayerFacts& facts, in
   const Activations out = attended.of(facts.heads * f.v_dim);
   k.attention(exec, {n, q.data(), heads, kv, at, f.attention_scale, f.attention_softcap, l.sinks,
                      model.alibi_slopes.empty() ? nullptr : model.alibi_slopes.data(), form(l.o), out});
-  const bool post = l.attn_post_norm.kind != Norm::none;
-  float* const y[] = {post ? branch.data() : x.data()};
-  k.linear(exec, {n, out, 1, &l.o, y, !post, post ? 1 : f.residual_scale});
-  if (post)
-    k.norm(exec, {n,
-                  l.attn_post_norm.kind,
-                  f.norm_eps,
-                  branch.data(),
-                  l.attn_post_norm.weight,
-                  l.attn_post_norm.bias,
-                  0,
-                  {.cols = f.dim, .f32 = branch.data()},
-                  x.data(),
-                  f.residual_scale});
+  const Branch to = branch_for(l.attn_post_norm);
+  k.linear(exec, {n, out, 1, &l.o, &to.y, to.add, to.scale});
+  post_norm(l.attn_post_norm, n);
 }
 
 // y (+)= scale * the chosen experts' networks of the rows `in`.
@@ -373,13 +399,10 @@ void Forward::Impl::run_experts(const LayerWeights& l, const Activations& in, in
 // x += ffn(in), through the post norm if there is one.
 void Forward::Impl::feed_forward(const LayerWeights& l, const LayerFacts& facts, const Activations& in, int64_t n) {
   const Facts& f = model.facts;
-  const bool post = l.ffn_post_norm.kind != Norm::none;
-  float* const y[] = {post ? branch.data() : x.data()};
-  const float scale = post ? 1 : f.residual_scale;
-  bool add = !post;
+  auto [y, add, scale] = branch_for(l.ffn_post_norm);
   const float* gate = nullptr;
   if (facts.ffn == 0) {
-    run_experts(l, in, n, y[0], add, scale);
+    run_experts(l, in, n, y, add, scale);
     add = true;
     if (l.shared_gate.w.data) {
       float* const opening[] = {experts.gate.data()};
@@ -390,19 +413,9 @@ void Forward::Impl::feed_forward(const LayerWeights& l, const LayerFacts& facts,
   if (l.down.w.data) {
     const Activations out = hidden.of(l.down.w.cols);
     k.glu(exec, {n, in, l.gate, l.up, f.glu, form(l.down), out});
-    k.linear(exec, {n, out, 1, &l.down, y, add, scale, gate});
+    k.linear(exec, {n, out, 1, &l.down, &y, add, scale, gate});
   }
-  if (post)
-    k.norm(exec, {n,
-                  l.ffn_post_norm.kind,
-                  f.norm_eps,
-                  branch.data(),
-                  l.ffn_post_norm.weight,
-                  l.ffn_post_norm.bias,
-                  0,
-                  {.cols = f.dim, .f32 = branch.data()},
-                  x.data(),
-                  f.residual_scale});
+  post_norm(l.ffn_post_norm, n);
 }
 
 // In sequence: x += attention(norm x), x += ffn(norm' x). Side by side: x += attention(norm x) + ffn(norm' x), where
@@ -453,6 +466,14 @@ Status Forward::run(std::span<const BatchRow> rows, float* logits, float* hidden
     if (!row.embedding && (row.token < 0 || row.token >= m.model.facts.vocab))
       return fail(Code::token_range, "token id {} is outside the vocabulary of {} tokens", row.token,
                   m.model.facts.vocab);
+  for (const BatchRow& row : rows)
+    if (m.model.position_embd.data && row.position[0] >= m.model.position_embd.rows)
+      return fail(Code::context_full, "position {} is beyond the {} that the model has learned", row.position[0],
+                  m.model.position_embd.rows);
+  for (const BatchRow& row : rows)
+    if (row.wants_logits && !m.model.output.w.data)
+      return fail(Code::unsupported, "{} models read text and do not write it; use linnet embed",
+                  m.model.facts.architecture);
   m.prepare(rows);
   for (size_t i = 0; i < m.model.layers.size(); ++i) m.layer(i, n);
   m.output(rows, logits, hidden);

@@ -10,6 +10,7 @@ namespace linnet {
 
 struct LayerGroup {
   int64_t window = 0;  // 0: every earlier position is visible; else the last `window` positions, own included
+  bool causal = true;  // false: rows see the whole sequence, so that all of it must be computed in one step
   int32_t kv_heads = 0;
   int32_t k_dim = 0;
   int32_t v_dim = 0;

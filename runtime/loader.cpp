@@ -159,6 +159,13 @@ Status Loader::read_global_tensors() {
     LINNET_TRY(const Tensor* t, require("position_embd.weight", {uint64_t(f.dim), uint64_t(f.context)}));
     LINNET_TRY(model_.position_embd, matrix(*t));
   }
+  if (f.token_types) {
+    LINNET_TRY(const Tensor* t, require("token_types.weight", {uint64_t(f.dim), 2}));
+    LINNET_TRY(model_.token_types, matrix(*t));
+  }
+  if (f.alibi > 0) model_.alibi_slopes = alibi_slopes(f.heads, f.alibi);
+  LINNET_CHECK(read_rope_factors());
+  if (!f.logits) return {};
   LINNET_CHECK(read_norm("output_norm", model_.output_norm));
   if (has("output.weight")) {
     LINNET_CHECK(read_linear("output", f.vocab, f.dim, kOutputBias, model_.output));
@@ -166,8 +173,7 @@ Status Loader::read_global_tensors() {
     model_.output.w = model_.token_embd;  // tied
     LINNET_TRY(model_.output.bias, bias("output.bias", {uint64_t(f.vocab)}, kOutputBias));
   }
-  if (f.alibi > 0) model_.alibi_slopes = alibi_slopes(f.heads, f.alibi);
-  return read_rope_factors();
+  return {};
 }
 
 Status Loader::read_rope_factors() {
@@ -204,8 +210,8 @@ Status Loader::read_layer(int64_t index) {
     }
   }
   if (f.post_norms) {
-    LINNET_CHECK(read_norm(blk + "post_attention_norm", l.attn_post_norm));
-    LINNET_CHECK(read_norm(blk + "post_ffw_norm", l.ffn_post_norm));
+    LINNET_CHECK(read_norm(blk + f.attn_post_norm, l.attn_post_norm));
+    LINNET_CHECK(read_norm(blk + f.ffn_post_norm, l.ffn_post_norm));
   }
   LINNET_CHECK(f.latent.kv_rank > 0 ? read_latent(blk, facts, l) : read_attention(blk, facts, l));
   LINNET_CHECK(read_linear(blk + "attn_output", f.dim, facts.heads * f.v_dim, kAttnOutputBias, l.o));
@@ -329,6 +335,7 @@ void Loader::make_groups() {
     if (g == groups.end()) {
       g = groups.emplace(groups.end());
       g->window = l.window;
+      g->causal = f.causal;
       g->kv_heads = static_cast<int32_t>(l.kv_heads);
       g->k_dim = static_cast<int32_t>(f.k_dim);
       g->v_dim = static_cast<int32_t>(f.v_dim);

@@ -1,5 +1,7 @@
 #include "runtime/model.h"
 
+#include <algorithm>
+
 #include "runtime/loader.h"
 
 namespace linnet {
@@ -39,7 +41,12 @@ void Model::for_each_matrix(const std::function<void(const Weight&, double share
     for (const auto* experts : {&l.expert_gate, &l.expert_up, &l.expert_down})
       for (const Linear& m : *experts) visit(m.w, used);
   }
-  visit(output.w, 1);
+  if (output.w.data) visit(output.w, 1);
+}
+
+int64_t Model::context_for(int64_t wish) const {
+  if (wish == 0) wish = facts.context;
+  return position_embd.data ? std::min(wish, position_embd.rows) : wish;
 }
 
 uint64_t Model::bytes_per_token() const {

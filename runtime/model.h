@@ -66,8 +66,9 @@ class Model {
   std::vector<LayerWeights> layers;
   Weight token_embd;     // [vocab][dim]
   Weight position_embd;  // [context][dim], or no data: learned positions
+  Weight token_types;    // [types][dim], or no data
   NormWeights embd_norm, output_norm;
-  Linear output;  // [vocab][dim]; the embedding itself when tied
+  Linear output;  // [vocab][dim]; the embedding itself when tied; no data: an encoder
   // Frequency divisors, [rope_dims/2] or empty. With the long ones, `rope_factors` are for contexts up to
   // RopeFacts::original_context and these for longer ones.
   std::vector<float> rope_factors, rope_factors_long;
@@ -77,6 +78,8 @@ class Model {
   const Gguf& file() const { return file_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   std::span<const LayerGroup> groups() const { return groups_; }
+  // The context for a wish: 0 is what the model was trained for; learned positions end somewhere.
+  int64_t context_for(int64_t wish) const;
   // Calls visit(weight, share) for every matrix; `share` of its kind are used by a decode step: 1, or used / experts.
   void for_each_matrix(const std::function<void(const Weight&, double share)>& visit) const;
   uint64_t weight_bytes() const;               // all tensors

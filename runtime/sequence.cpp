@@ -257,7 +257,8 @@ Sequence Sequence::fork() const {
 
 RowPlace Sequence::place(int32_t g, int64_t position) const {
   const Held& h = held_[static_cast<size_t>(g)];
-  return {h.data.data(), h.first, position, group(static_cast<size_t>(g)).visible_begin(position), position + 1};
+  const LayerGroup& layers = group(static_cast<size_t>(g));
+  return {h.data.data(), h.first, position, layers.visible_begin(position), layers.causal ? position + 1 : size()};
 }
 
 int64_t Sequence::pages_held(int32_t g) const {

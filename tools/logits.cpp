@@ -1,30 +1,12 @@
 // linnet logits and linnet perplexity: what the model computes, without sampling.
-#include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 
 #include "tools/commands.h"
 #include "tools/stopwatch.h"
 
 namespace linnet {
 namespace {
-
-Result<std::vector<int32_t>> parse_tokens(const std::string& text) {
-  std::vector<int32_t> tokens;
-  size_t at = 0;
-  while (at <= text.size()) {
-    const size_t end = std::min(text.find(',', at), text.size());
-    int32_t id = -1;
-    const auto [next, problem] = std::from_chars(text.data() + at, text.data() + end, id);
-    if (problem != std::errc() || next != text.data() + end || id < 0)
-      return fail(Code::invalid_argument, "--tokens holds \"{}\", expected token ids separated by commas",
-                  text.substr(at, end - at));
-    tokens.push_back(id);
-    at = end + 1;
-  }
-  return tokens;
-}
 
 class Logits : public Command {
  public:
@@ -47,13 +29,7 @@ class Logits : public Command {
     options_.ctx_size = std::max<int64_t>(options_.ctx_size, static_cast<int64_t>(tokens.size()));
     LINNET_TRY(const auto engine, make_engine(model));
     LINNET_TRY(const auto logits, engine->logits(tokens, all_));
-    std::ofstream out(out_, std::ios::binary | std::ios::trunc);
-    out.write(reinterpret_cast<const char*>(logits.data()),
-              static_cast<std::streamsize>(logits.size() * sizeof(float)));
-    out.close();
-    if (!out)
-      return fail(Code::io_write, "cannot write {} bytes to {}; check the path, permissions and free space",
-                  logits.size() * sizeof(float), out_);
+    LINNET_CHECK(write_floats(out_, logits));
     return kDone;
   }
 

@@ -108,7 +108,7 @@ constexpr Architecture kArchitectures[] = {
 
 std::span<const Architecture> architectures() { return kArchitectures; }
 
-Result<Facts> decoder_facts(const Keys& keys, Norm norm, Rope rope) {
+Result<Facts> common_facts(const Keys& keys, Norm norm, Rope rope) {
   Facts f;
   f.architecture = keys.architecture();
   f.norm = norm;
@@ -121,8 +121,13 @@ Result<Facts> decoder_facts(const Keys& keys, Norm norm, Rope rope) {
   f.ffn = *std::max_element(ffn.begin(), ffn.end());
   LINNET_TRY(f.context, keys.integer("context_length", 1, kMaxContext));
   const char* eps_key = norm == Norm::rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
-  LINNET_TRY(const double eps, keys.number(eps_key, 1e-12, 1));
+  LINNET_TRY(const double eps, keys.number(eps_key, 1e-20, 1));
   f.norm_eps = static_cast<float>(eps);
+  LINNET_TRY(const int64_t pooling, keys.integer_or("pooling_type", 3, 0, 4));
+  if (pooling == 4)
+    return fail(Code::unsupported, "{} is 4: models that rank pairs of texts are not supported",
+                keys.name("pooling_type"));
+  f.pooling = static_cast<Pooling>(pooling);
   LINNET_CHECK(read_heads(keys, f));
   LINNET_CHECK(read_rope(keys, f));
   LINNET_CHECK(read_experts(keys, f));

@@ -3,17 +3,28 @@
 #include "runtime/arch/arch.h"
 
 namespace linnet {
+namespace {
+
+// The last layers may be for predicting further tokens.
+Status leave_out_prediction_layers(const Keys& keys, Facts& f) {
+  LINNET_TRY(const int64_t extra, keys.integer_or("nextn_predict_layers", 0, 0, f.layers - 1));
+  f.layers -= extra;
+  f.layer.resize(static_cast<size_t>(f.layers));
+  return {};
+}
+
+}  // namespace
 
 // Its file says a scale of the experts' weights that the model does not use.
 Result<Facts> deepseek_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::adjacent));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::adjacent));
   f.experts.scale = 1;
   return f;
 }
 
 // Latent attention. YaRN's magnitude belongs to the scores, not to the angles.
 Result<Facts> deepseek2_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::adjacent));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::adjacent));
   LINNET_CHECK(read_latent(keys, f));
   RopeFacts& r = f.ropes[0];
   LINNET_TRY(const double log_multiplier, keys.number_or("rope.scaling.yarn_log_multiplier", 0, 0, 100));
@@ -26,17 +37,23 @@ Result<Facts> deepseek2_facts(const Keys& keys) {
 }
 
 Result<Facts> dots1_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   f.qk_norm = QkNorm::head;
   return f;
 }
 
-// Sigmoid routing also where no key says so; the last layers may be for predicting further tokens and are left out.
+// Ling 2 (Ant Group 2025): experts chosen within groups.
+Result<Facts> bailingmoe2_facts(const Keys& keys) {
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
+  LINNET_CHECK(leave_out_prediction_layers(keys, f));
+  f.qk_norm = QkNorm::head;
+  return f;
+}
+
+// Sigmoid routing also where no key says so.
 Result<Facts> glm4moe_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
-  LINNET_TRY(const int64_t extra, keys.integer_or("nextn_predict_layers", 0, 0, f.layers - 1));
-  f.layers -= extra;
-  f.layer.resize(static_cast<size_t>(f.layers));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
+  LINNET_CHECK(leave_out_prediction_layers(keys, f));
   f.ffn_norm = "post_attention_norm";
   f.qk_norm = QkNorm::head;
   f.qk_norm_optional = true;

@@ -7,7 +7,7 @@
 namespace linnet {
 
 Result<Facts> gemma_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   f.glu = Glu::gelu_tanh;
   f.embedding_scale = std::sqrt(static_cast<float>(f.dim));
   return f;

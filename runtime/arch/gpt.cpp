@@ -9,7 +9,7 @@ namespace {
 constexpr uint32_t kAllBiases = kNormBias | kQkvBias | kAttnOutputBias | kFfnBias;
 
 Result<Facts> gpt_facts(const Keys& keys, Rope rope, uint32_t biases) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::layer, rope));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::layer, rope));
   f.glu = Glu::gelu_tanh;
   f.gate = false;
   f.biases = biases;
@@ -51,7 +51,7 @@ Result<Facts> mpt_facts(const Keys& keys) {
 
 // RMS norm and SwiGLU with ALiBi.
 Result<Facts> refact_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::none));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::none));
   f.alibi = 8;
   return f;
 }

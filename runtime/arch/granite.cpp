@@ -20,7 +20,7 @@ Status read_scales(const Keys& keys, Facts& f, double embedding, double residual
 }  // namespace
 
 Result<Facts> granite_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::adjacent));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::adjacent));
   LINNET_CHECK(read_scales(keys, f, 1, 1, 1));
   return f;
 }
@@ -32,7 +32,7 @@ Result<Facts> granitemoe_facts(const Keys& keys) {
 }
 
 Result<Facts> minicpm_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::adjacent));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::adjacent));
   const double layers = static_cast<double>(f.layers), dim = static_cast<double>(f.dim);
   LINNET_CHECK(read_scales(keys, f, 12, 1.4 / std::sqrt(layers), dim / 256));
   return f;
@@ -40,7 +40,7 @@ Result<Facts> minicpm_facts(const Keys& keys) {
 
 // MiniCPM 3: latent attention; its scales are no keys.
 Result<Facts> minicpm3_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   LINNET_CHECK(read_latent(keys, f));
   const double layers = static_cast<double>(f.layers), dim = static_cast<double>(f.dim);
   f.embedding_scale = 12;

@@ -5,7 +5,7 @@ namespace linnet {
 
 // Layer norm without weights; Q, K and V clipped.
 Result<Facts> olmo_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::layer, Rope::adjacent));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::layer, Rope::adjacent));
   f.norm_weights = false;
   LINNET_CHECK(read_clamp(keys, f));
   return f;
@@ -14,7 +14,7 @@ Result<Facts> olmo_facts(const Keys& keys) {
 // Norms after attention and FFN only; queries and keys normed over all heads. OLMo 3: windows in three of four layers,
 // where rope is not scaled.
 Result<Facts> olmo2_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   f.pre_norms = false;
   f.post_norms = true;
   f.qk_norm = QkNorm::whole;
@@ -28,7 +28,7 @@ Result<Facts> olmo2_facts(const Keys& keys) {
 }
 
 Result<Facts> olmoe_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   f.qk_norm = QkNorm::whole;
   return f;
 }

@@ -6,7 +6,7 @@ namespace linnet {
 // Command R and R+ (Cohere 2024): layer norms without bias, attention and FFN side by side; R+ norms queries and keys,
 // each head with weights of its own.
 Result<Facts> command_r_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::layer, Rope::adjacent));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::layer, Rope::adjacent));
   f.parallel = true;
   f.ffn_norm_optional = true;
   f.qk_norm = QkNorm::own_head;
@@ -29,7 +29,7 @@ Result<Facts> cohere2_facts(const Keys& keys) {
 
 // StableLM 3B and 2 1.6B (arXiv 2402.17834), and 2 12B: no FFN norm (side by side), normed heads.
 Result<Facts> stablelm_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::layer, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::layer, Rope::half));
   f.parallel = !keys.file().tensor("blk.0.ffn_norm.weight");
   f.ffn_norm_optional = f.parallel;
   f.qk_norm = QkNorm::own_head;
@@ -40,7 +40,7 @@ Result<Facts> stablelm_facts(const Keys& keys) {
 
 // ChatGLM 3, GLM-4 9B (arXiv 2406.12793): half of a head turns, gate and up in one matrix.
 Result<Facts> chatglm_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::adjacent));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::adjacent));
   f.gate_in_up = true;
   f.biases = kQkvBias;
   return f;
@@ -48,7 +48,7 @@ Result<Facts> chatglm_facts(const Keys& keys) {
 
 // GLM-4-0414: norms also after attention and FFN.
 Result<Facts> glm4_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::adjacent));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::adjacent));
   f.gate_in_up = true;
   f.post_norms = true;
   return f;
@@ -56,7 +56,7 @@ Result<Facts> glm4_facts(const Keys& keys) {
 
 // OpenELM (arXiv 2404.14619): heads and FFN widths differ from layer to layer.
 Result<Facts> openelm_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   f.qk_norm = QkNorm::head;
   return f;
 }
@@ -64,7 +64,7 @@ Result<Facts> openelm_facts(const Keys& keys) {
 // DBRX (Databricks 2024): layer norms without bias, clipped QKV, experts whose weights sum to 1; the FFN's norm is called
 // attn_output_norm.
 Result<Facts> dbrx_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::layer, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::layer, Rope::half));
   f.ffn_norm = "attn_output_norm";
   f.experts.normalize = true;
   LINNET_CHECK(read_clamp(keys, f));
@@ -74,7 +74,7 @@ Result<Facts> dbrx_facts(const Keys& keys) {
 // gpt-oss (arXiv 2508.10925): windows in every other layer, a learned sink for each head, biases everywhere, clamped
 // swish; the FFN's norm has the name of one after attention.
 Result<Facts> gpt_oss_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   LINNET_CHECK(read_windows(keys, f, 2));
   f.sinks = true;
   f.ffn_norm = "post_attention_norm";

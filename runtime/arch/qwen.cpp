@@ -7,7 +7,7 @@ namespace linnet {
 
 // Its key feed_forward_length counts the gate's and the up matrix's rows together.
 Result<Facts> qwen_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   if (f.ffn % 2 != 0)
     return fail(Code::gguf_hparams, "{} is {}, expected an even number: it counts two matrices",
                 keys.name("feed_forward_length"), f.ffn);
@@ -18,7 +18,7 @@ Result<Facts> qwen_facts(const Keys& keys) {
 }
 
 Result<Facts> qwen2_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   f.biases = kQkvBias;
   return f;
 }
@@ -34,7 +34,7 @@ Result<Facts> qwen2moe_facts(const Keys& keys) {
 }
 
 Result<Facts> qwen3_facts(const Keys& keys) {
-  LINNET_TRY(Facts f, decoder_facts(keys, Norm::rms, Rope::half));
+  LINNET_TRY(Facts f, common_facts(keys, Norm::rms, Rope::half));
   f.qk_norm = QkNorm::head;
   return f;
 }
