@@ -250,6 +250,40 @@ struct ExpertsArgs {
   float scale;
 };
 
+// Short causal convolution, each channel for itself, and silu: out[t] = silu(bias + sum of weight[j] * x[t - taps + 1 + j])
+// over a row's sequence. Rows of one sequence come in the order of their positions, each after the one before it. The
+// state, [taps - 1][channels] float32, lies in the pages at state_offset: in that of the last computed row.
+struct ConvArgs {
+  int64_t n;
+  int64_t channels;
+  int32_t taps;
+  const float* x;       // [n][channels]
+  const float* weight;  // [taps][channels]
+  const float* bias;    // [channels]
+  int64_t state_offset;
+  const RowPlace* rows;  // [n]
+  uint32_t forms;
+  Activations out;  // cols = channels
+};
+
+// Selective scan (Gu and Dao 2023, arXiv 2312.00752): h = h * exp(dt a) + dt b x, out = (c h + d x) * silu(z), with dt
+// softened to log(1 + exp(dt)). The state, [channels][states] float32, lies in the pages as that of ConvArgs.
+struct ScanArgs {
+  int64_t n;
+  int64_t channels, states;
+  const float* x;   // [n][channels]
+  const float* dt;  // [n][channels]
+  const float* z;   // [n][channels]
+  const float* b;   // [n][states]
+  const float* c;   // [n][states]
+  const float* a;   // [channels][states]
+  const float* d;   // [channels]
+  int64_t state_offset;
+  const RowPlace* rows;  // [n]
+  uint32_t forms;
+  Activations out;  // cols = channels
+};
+
 // Turns the keys of one page by an angle per rope pair, in place (context shift: the sinks move forward).
 struct RotateArgs {
   std::byte* page;
@@ -285,6 +319,8 @@ struct Kernels {
   void (*glu)(Exec&, const GluArgs&);
   void (*route)(Exec&, const RouteArgs&);
   void (*experts)(Exec&, const ExpertsArgs&);
+  void (*conv)(Exec&, const ConvArgs&);
+  void (*scan)(Exec&, const ScanArgs&);
   void (*rotate)(Exec&, const RotateArgs&);
 
   // Scans over one row of logits, for the sampler; single-threaded, callable from any thread.

@@ -33,6 +33,15 @@ struct LatentFacts {
   int64_t q_rank = 0, kv_rank = 0;
 };
 
+// Selective state space layers instead of attention; inner 0: none.
+struct RecurrentFacts {
+  int64_t taps = 0;    // of the convolution
+  int64_t inner = 0;   // channels
+  int64_t states = 0;  // per channel
+  int64_t rank = 0;    // of the time step's projection
+  bool norms = false;  // of time step, B and C, without weights
+};
+
 // Tensors that a family must have beside those that all have; what is there without being asked for is used too.
 enum RequiredBias : uint32_t {
   kNormBias = 1,
@@ -55,6 +64,7 @@ struct Facts {
   std::vector<LayerFacts> layer;             // [layers]
   ExpertFacts experts;
   LatentFacts latent;
+  RecurrentFacts recurrent;
 
   Norm norm = Norm::rms;
   float norm_eps = 1e-5f;

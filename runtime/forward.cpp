@@ -101,6 +101,10 @@ struct Forward::Impl {
     Aligned<int32_t> first, row, slot;
     Aligned<float> weight;
   } experts;
+  struct {
+    Aligned<float> x, z, dt, b, c;  // [max_rows][inner], [max_rows][states]
+    Rows low, inner;                // the time step's low rank, and what conv and scan give
+  } recurrent;
   Aligned<std::byte> scratch;
   Exec exec{};
 
@@ -111,6 +115,7 @@ struct Forward::Impl {
   Status allocate(int32_t threads);
   Status allocate_latent();
   Status allocate_experts();
+  Status allocate_recurrent();
   // A linear that is absent wants nothing.
   uint32_t form(const Linear& a) const { return a.w.data ? k.form(a.w.type) : 0; }
   uint32_t ffn_forms(const LayerWeights& l) const;
@@ -125,6 +130,7 @@ struct Forward::Impl {
   void post_norm(const NormWeights& w, int64_t n);
   void latent_qkv(const LayerWeights& l, const KvLayer& kv, const RowPlace* at, int64_t n);
   void attention(const LayerWeights& l, const LayerFacts& facts, int64_t n);
+  void state_space(const LayerWeights& l, int64_t n);
   void feed_forward(const LayerWeights& l, const LayerFacts& facts, const Activations& in, int64_t n);
   void run_experts(const LayerWeights& l, const Activations& in, int64_t n, float* y, bool add, float scale);
   void layer(size_t index, int64_t n);
@@ -166,8 +172,10 @@ Status Forward::Impl::allocate(int32_t threads) {
   LINNET_TRY(positions, Aligned<int32_t>::make(n));
   if (f.latent.kv_rank > 0) LINNET_CHECK(allocate_latent());
   if (f.experts.count > 0) LINNET_CHECK(allocate_experts());
+  if (f.recurrent.inner > 0) LINNET_CHECK(allocate_recurrent());
   const int64_t qkv_rows = f.heads * f.k_dim + f.kv_heads * (f.k_dim + f.v_dim);
-  const int64_t cols = std::max({f.dim, ffn, f.experts.ffn, f.heads * f.v_dim, f.latent.q_rank, f.latent.kv_rank});
+  const int64_t cols = std::max({f.dim, ffn, f.experts.ffn, f.heads * f.v_dim, f.latent.q_rank, f.latent.kv_rank,
+                                 f.recurrent.inner, f.recurrent.rank});
   const ScratchNeed need{n, cols, std::max({qkv_rows, 2 * ffn, f.dim}), f.heads, f.v_dim, max_context, threads};
   LINNET_TRY(scratch, Aligned<std::byte>::make(k.scratch_bytes(need)));
   exec = {pool.get(), scratch.data(), scratch.size()};
@@ -194,6 +202,18 @@ Status Forward::Impl::allocate_experts() {
   LINNET_TRY(experts.row, Aligned<int32_t>::make(slots));
   LINNET_TRY(experts.slot, Aligned<int32_t>::make(slots));
   LINNET_TRY(experts.weight, Aligned<float>::make(slots));
+  return {};
+}
+
+Status Forward::Impl::allocate_recurrent() {
+  const RecurrentFacts& r = model.facts.recurrent;
+  for (Aligned<float>* channels : {&recurrent.x, &recurrent.z, &recurrent.dt}) {
+    LINNET_TRY(*channels, Aligned<float>::make(max_rows * r.inner));
+  }
+  LINNET_TRY(recurrent.b, Aligned<float>::make(max_rows * r.states));
+  LINNET_TRY(recurrent.c, Aligned<float>::make(max_rows * r.states));
+  LINNET_TRY(recurrent.low, Rows::make(max_rows, r.rank));
+  LINNET_TRY(recurrent.inner, Rows::make(max_rows, r.inner));
   return {};
 }
 
@@ -366,6 +386,36 @@ void Forward::Impl::attention(const LayerWeights& l, const LayerFacts& facts, in
   post_norm(l.attn_post_norm, n);
 }
 
+// x += W_out scan(conv(W_x norm x))
+void Forward::Impl::state_space(const LayerWeights& l, int64_t n) {
+  const RecurrentFacts& r = model.facts.recurrent;
+  const LayerWeights::Recurrent& w = l.recurrent;
+  const LayerGroup& group = model.groups()[static_cast<size_t>(l.group)];
+  const KvLayer& state = group.layers[static_cast<size_t>(l.index_in_group)];
+  const RowPlace* at = &places[l.group * max_rows];
+  const auto multiply = [&](const Activations& in, std::initializer_list<Linear> matrices,
+                            std::initializer_list<float*> y) {
+    k.linear(exec, {n, in, static_cast<int32_t>(matrices.size()), matrices.begin(), y.begin(), false, 1});
+  };
+  normalize(l.attn_norm, n, x.data(), form(w.x), norm.view);
+  multiply(norm.view, {w.x, w.z}, {recurrent.x.data(), recurrent.z.data()});
+  const Activations& inner = recurrent.inner.view;
+  k.conv(exec, {n, r.inner, static_cast<int32_t>(r.taps), recurrent.x.data(), w.conv, w.conv_bias, state.k_offset, at,
+                form(w.dt_low), inner});
+  const Activations& low = recurrent.low.view;
+  multiply(inner, {w.dt_low, w.b, w.c}, {low.f32, recurrent.b.data(), recurrent.c.data()});
+  if (r.norms)
+    for (float* states : {recurrent.b.data(), recurrent.c.data()})
+      normalize({Norm::rms}, n, states, 0, {.cols = r.states, .f32 = states});
+  normalize({r.norms ? Norm::rms : Norm::none}, n, low.f32, form(w.dt), low);
+  multiply(low, {w.dt}, {recurrent.dt.data()});
+  std::memcpy(recurrent.x.data(), inner.f32, static_cast<size_t>(n * r.inner) * sizeof(float));
+  k.scan(exec, {n, r.inner, r.states, recurrent.x.data(), recurrent.dt.data(), recurrent.z.data(), recurrent.b.data(),
+                recurrent.c.data(), w.a, w.d, state.v_offset, at, form(w.out), inner});
+  float* const y[] = {x.data()};
+  k.linear(exec, {n, inner, 1, &w.out, y, true, 1});
+}
+
 // y (+)= scale * the chosen experts' networks of the rows `in`.
 void Forward::Impl::run_experts(const LayerWeights& l, const Activations& in, int64_t n, float* y, bool add,
                                 float scale) {
@@ -423,6 +473,7 @@ void Forward::Impl::feed_forward(const LayerWeights& l, const LayerFacts& facts,
 void Forward::Impl::layer(size_t index, int64_t n) {
   const LayerWeights& l = model.layers[index];
   const LayerFacts& facts = model.facts.layer[index];
+  if (model.facts.recurrent.inner > 0) return state_space(l, n);
   const bool own_norm = !model.facts.parallel || l.ffn_norm.kind != Norm::none;
   const uint32_t attention_forms =
       form(l.q) * !l.latent.q_a.w.data | form(l.k) | form(l.v) | form(l.latent.q_a) | form(l.latent.kv_a);

@@ -199,6 +199,7 @@ Status Loader::read_layer(int64_t index) {
   const LayerFacts& facts = f.layer[static_cast<size_t>(index)];
   LayerWeights& l = model_.layers.emplace_back();
   const std::string blk = fmt::format("blk.{}.", index);
+  if (f.recurrent.inner > 0) return read_recurrent(blk, l);
   if (f.pre_norms) {
     LINNET_CHECK(read_norm(blk + "attn_norm", l.attn_norm));
     // Two norms of the same input: attention's is the second.
@@ -268,6 +269,33 @@ Status Loader::read_latent(const std::string& blk, const LayerFacts& facts, Laye
   return read_linear(blk + "attn_kv_b", facts.heads * (f.k_dim - rope + f.v_dim), f.latent.kv_rank, 0, l.latent.kv_b);
 }
 
+Status Loader::read_recurrent(const std::string& blk, LayerWeights& l) {
+  const RecurrentFacts& r = model_.facts.recurrent;
+  LayerWeights::Recurrent& out = l.recurrent;
+  LINNET_CHECK(read_norm(blk + "attn_norm", l.attn_norm));
+  Linear in, low;
+  LINNET_CHECK(read_linear(blk + "ssm_in", 2 * r.inner, model_.facts.dim, 0, in));
+  out.x = rows_of(in, 0, r.inner);
+  out.z = rows_of(in, r.inner, r.inner);
+  LINNET_CHECK(read_linear(blk + "ssm_x", r.rank + 2 * r.states, r.inner, 0, low));
+  out.dt_low = rows_of(low, 0, r.rank);
+  out.b = rows_of(low, r.rank, r.states);
+  out.c = rows_of(low, r.rank + r.states, r.states);
+  LINNET_CHECK(read_linear(blk + "ssm_dt", r.inner, r.rank, kQkvBias, out.dt));
+  LINNET_CHECK(read_linear(blk + "ssm_out", model_.facts.dim, r.inner, 0, out.out));
+  const auto inner = uint64_t(r.inner);
+  LINNET_TRY(const float* taps, required_vector(blk + "ssm_conv1d.weight", {uint64_t(r.taps), inner}));
+  LINNET_TRY(Aligned<float> turned, Aligned<float>::make(r.taps * r.inner));  // tap by tap, so that channels are lanes
+  for (int64_t c = 0; c < r.inner; ++c)
+    for (int64_t j = 0; j < r.taps; ++j) turned[j * r.inner + c] = taps[c * r.taps + j];
+  out.conv = turned.data();
+  model_.vectors_.push_back(std::move(turned));
+  LINNET_TRY(out.conv_bias, required_vector(blk + "ssm_conv1d.bias", {inner}));
+  LINNET_TRY(out.a, required_vector(blk + "ssm_a", {uint64_t(r.states), inner}));
+  LINNET_TRY(out.d, required_vector(blk + "ssm_d", {inner}));
+  return {};
+}
+
 Status Loader::read_ffn(const std::string& blk, const LayerFacts& facts, LayerWeights& l) {
   const Facts& f = model_.facts;
   if (f.gate_in_up) {
@@ -316,9 +344,24 @@ Status Loader::read_expert_matrices(const std::string& name, int64_t rows, int64
   return {};
 }
 
+void Loader::make_recurrent_group() {
+  const RecurrentFacts& r = model_.facts.recurrent;
+  LayerGroup g;
+  g.recurrent = true;
+  g.window = 2;
+  for (size_t i = 0; i < model_.layers.size(); ++i) {
+    model_.layers[i].index_in_group = static_cast<int32_t>(i);
+    const int64_t conv_bytes = ((r.taps - 1) * r.inner * 4 + 63) / 64 * 64;
+    g.layers.push_back({KvType::f32, 0, 0, 0, g.page_bytes, g.page_bytes + conv_bytes});
+    g.page_bytes += conv_bytes + (r.inner * r.states * 4 + 63) / 64 * 64;
+  }
+  model_.groups_.push_back(std::move(g));
+}
+
 // Layers of the same window and heads share pages.
 void Loader::make_groups() {
   const Facts& f = model_.facts;
+  if (f.recurrent.inner > 0) return make_recurrent_group();
   std::vector<LayerGroup>& groups = model_.groups_;
   KvType type = options_.kv_type;
   if (type == KvType::q8_0 && (f.k_dim % 32 != 0 || f.v_dim % 32 != 0)) {

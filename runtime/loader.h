@@ -27,6 +27,8 @@ class Loader {
   Status read_ffn(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
   Status read_experts(const std::string& blk, LayerWeights& out);
   Status read_expert_matrices(const std::string& name, int64_t rows, int64_t cols, std::vector<Linear>& out);
+  Status read_recurrent(const std::string& blk, LayerWeights& out);
+  void make_recurrent_group();
   Status read_norm(const std::string& name, NormWeights& out);
   // `bias`: the RequiredBias bit of its kind.
   Status read_linear(const std::string& name, int64_t rows, int64_t cols, uint32_t bias, Linear& out);

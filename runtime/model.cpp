@@ -35,8 +35,26 @@ void Model::for_each_matrix(const std::function<void(const Weight&, double share
   const double used =
       facts.experts.count ? static_cast<double>(facts.experts.used) / static_cast<double>(facts.experts.count) : 0;
   for (const LayerWeights& l : layers) {
-    for (const Linear* m : {&l.q, &l.k, &l.v, &l.o, &l.latent.q_a, &l.latent.kv_a, &l.latent.k_rope, &l.latent.kv_b,
-                            &l.gate, &l.up, &l.down, &l.shared_gate, &l.router})
+    for (const Linear* m : {&l.q,
+                            &l.k,
+                            &l.v,
+                            &l.o,
+                            &l.latent.q_a,
+                            &l.latent.kv_a,
+                            &l.latent.k_rope,
+                            &l.latent.kv_b,
+                            &l.recurrent.x,
+                            &l.recurrent.z,
+                            &l.recurrent.dt_low,
+                            &l.recurrent.b,
+                            &l.recurrent.c,
+                            &l.recurrent.dt,
+                            &l.recurrent.out,
+                            &l.gate,
+                            &l.up,
+                            &l.down,
+                            &l.shared_gate,
+                            &l.router})
       if (m->w.data) visit(m->w, 1);
     for (const auto* experts : {&l.expert_gate, &l.expert_up, &l.expert_down})
       for (const Linear& m : *experts) visit(m.w, used);

@@ -38,6 +38,15 @@ struct LayerWeights {
     const float* kv_a_norm = nullptr;
   } latent;
 
+  // Of a state space layer, instead of attention and FFN.
+  struct Recurrent {
+    Linear x, z, dt_low, b, c, dt, out;
+    const float* conv = nullptr;  // [taps][inner]
+    const float* conv_bias = nullptr;
+    const float* a = nullptr;  // [inner][states]
+    const float* d = nullptr;  // [inner]
+  } recurrent;
+
   NormWeights ffn_norm, ffn_post_norm;
   Linear gate, up, down;               // the dense network, or the experts that every row uses; gate absent: act(up x)
   Linear shared_gate;                  // [1][dim]: how much of the shared experts a row takes; absent: all

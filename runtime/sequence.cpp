@@ -164,6 +164,9 @@ void Sequence::step_back_tip(int64_t pages) {
 
 int64_t Sequence::truncate(int64_t positions) {
   if (positions >= size()) return size();
+  // A state is that of a page's last position: there is none in the middle of a page.
+  for (size_t g = 0; g < held_.size(); ++g)
+    if (group(g).recurrent) positions -= positions % kPageTokens;
   bool visible = true;
   for (size_t g = 0; g < held_.size(); ++g) {
     visible = visible && group(g).visible_begin(positions) / kPageTokens >= held(g).first;

@@ -10,6 +10,7 @@
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/qkv.h"
+#include "kernels/cpu/recurrent.h"
 #include "kernels/cpu/scans.h"
 
 namespace linnet {
@@ -52,6 +53,8 @@ constexpr Kernels make(const char* name, bool (*supported)()) {
       .glu = glu<S>,
       .route = route<S>,
       .experts = experts<S>,
+      .conv = conv<S>,
+      .scan = scan<S>,
       .rotate = rotate<S>,
       .max = scan_max<S>,
       .above = scan_above<S>,

@@ -108,17 +108,13 @@ constexpr Architecture kArchitectures[] = {
 
 std::span<const Architecture> architectures() { return kArchitectures; }
 
-Result<Facts> common_facts(const Keys& keys, Norm norm, Rope rope) {
+Result<Facts> basic_facts(const Keys& keys, Norm norm) {
   Facts f;
   f.architecture = keys.architecture();
   f.norm = norm;
-  f.rope = rope;
   LINNET_TRY(f.layers, keys.integer("block_count", 1, kMaxLayers));
   f.layer.resize(static_cast<size_t>(f.layers));
   LINNET_TRY(f.dim, keys.integer("embedding_length", 1, kMaxDim));
-  LINNET_TRY(const auto ffn, keys.per_layer("feed_forward_length", f.layers, 1, kMaxDim * 4));
-  for (size_t i = 0; i < ffn.size(); ++i) f.layer[i].ffn = ffn[i];
-  f.ffn = *std::max_element(ffn.begin(), ffn.end());
   LINNET_TRY(f.context, keys.integer("context_length", 1, kMaxContext));
   const char* eps_key = norm == Norm::rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
   LINNET_TRY(const double eps, keys.number(eps_key, 1e-20, 1));
@@ -128,6 +124,15 @@ Result<Facts> common_facts(const Keys& keys, Norm norm, Rope rope) {
     return fail(Code::unsupported, "{} is 4: models that rank pairs of texts are not supported",
                 keys.name("pooling_type"));
   f.pooling = static_cast<Pooling>(pooling);
+  return f;
+}
+
+Result<Facts> common_facts(const Keys& keys, Norm norm, Rope rope) {
+  LINNET_TRY(Facts f, basic_facts(keys, norm));
+  f.rope = rope;
+  LINNET_TRY(const auto ffn, keys.per_layer("feed_forward_length", f.layers, 1, kMaxDim * 4));
+  for (size_t i = 0; i < ffn.size(); ++i) f.layer[i].ffn = ffn[i];
+  f.ffn = *std::max_element(ffn.begin(), ffn.end());
   LINNET_CHECK(read_heads(keys, f));
   LINNET_CHECK(read_rope(keys, f));
   LINNET_CHECK(read_experts(keys, f));

@@ -21,6 +21,9 @@ std::span<const Architecture> architectures();
 // then sets what it does differently.
 Result<Facts> common_facts(const Keys& keys, Norm norm, Rope rope);
 
+// Of these only what has nothing to do with attention and FFN.
+Result<Facts> basic_facts(const Keys& keys, Norm norm);
+
 // attention.sliding_window, if the file has it: of every `period` layers the last sees everything, the others the window
 // (1: all layers have it). attention.sliding_window_pattern, where a file has it, wins.
 Status read_windows(const Keys& keys, Facts& facts, int64_t period);
@@ -41,7 +44,7 @@ double yarn_magnitude(double factor, double multiplier);
   X("exaone4", exaone4) X("falcon", falcon) X("gemma", gemma) X("gemma2", gemma2) X("gemma3", gemma3) \
   X("glm4", glm4) X("glm4moe", glm4moe) X("gpt-oss", gpt_oss) X("gpt2", gpt2) X("gptneox", gptneox) \
   X("granite", granite) X("granitemoe", granitemoe) X("hunyuan-dense", hunyuan_dense) X("hunyuan-moe", hunyuan_moe) \
-  X("internlm2", internlm2) X("llama", llama) X("minicpm", minicpm) X("minicpm3", minicpm3) \
+  X("internlm2", internlm2) X("llama", llama) X("mamba", mamba) X("minicpm", minicpm) X("minicpm3", minicpm3) \
   X("minimax-m2", minimax_m2) X("mistral3", mistral3) X("mpt", mpt) X("nemotron", nemotron) X("nomic-bert", nomic_bert) X("olmo", olmo) \
   X("olmo2", olmo2) X("olmoe", olmoe) X("openelm", openelm) X("orion", orion) X("phi2", phi2) X("phi3", phi3) \
   X("phimoe", phimoe) X("qwen", qwen) X("qwen2", qwen2) X("qwen2moe", qwen2moe) X("qwen3", qwen3) \

@@ -158,15 +158,16 @@ INSTANTIATE_TEST_SUITE_P(
                     "architectures/tiny-falcon", "architectures/tiny-gemma", "architectures/tiny-gemma2-small",
                     "architectures/tiny-gemma3-small", "architectures/tiny-glm4", "architectures/tiny-gpt-oss",
                     "architectures/tiny-gpt2", "architectures/tiny-gptneox", "architectures/tiny-granite",
-                    "architectures/tiny-granitemoe", "architectures/tiny-internlm2", "architectures/tiny-minicpm",
-                    "architectures/tiny-minicpm3", "architectures/tiny-mistral3", "architectures/tiny-mpt",
-                    "architectures/tiny-nemotron", "architectures/tiny-olmo", "architectures/tiny-olmo2",
-                    "architectures/tiny-olmoe", "architectures/tiny-openelm", "architectures/tiny-orion",
-                    "architectures/tiny-phi2", "architectures/tiny-phi3-longrope-short", "architectures/tiny-phimoe",
-                    "architectures/tiny-qwen1", "architectures/tiny-refact", "architectures/tiny-smollm3",
-                    "architectures/tiny-stablelm", "architectures/tiny-starcoder", "architectures/tiny-starcoder2",
-                    "architectures/tiny-xverse", "models/tiny-gemma2-F16", "models/tiny-mixtral-F16",
-                    "models/tiny-phi3-F16", "models/tiny-qwen2-F16", "models/tiny-qwen3-F16"));
+                    "architectures/tiny-granitemoe", "architectures/tiny-internlm2", "architectures/tiny-mamba",
+                    "architectures/tiny-minicpm", "architectures/tiny-minicpm3", "architectures/tiny-mistral3",
+                    "architectures/tiny-mpt", "architectures/tiny-nemotron", "architectures/tiny-olmo",
+                    "architectures/tiny-olmo2", "architectures/tiny-olmoe", "architectures/tiny-openelm",
+                    "architectures/tiny-orion", "architectures/tiny-phi2", "architectures/tiny-phi3-longrope-short",
+                    "architectures/tiny-phimoe", "architectures/tiny-qwen1", "architectures/tiny-refact",
+                    "architectures/tiny-smollm3", "architectures/tiny-stablelm", "architectures/tiny-starcoder",
+                    "architectures/tiny-starcoder2", "architectures/tiny-xverse", "models/tiny-gemma2-F16",
+                    "models/tiny-mixtral-F16", "models/tiny-phi3-F16", "models/tiny-qwen2-F16",
+                    "models/tiny-qwen3-F16"));
 
 class QuantizedParity : public testing::TestWithParam<const char*> {};
 
