@@ -30,7 +30,7 @@ int64_t scratch_bytes(const ScratchNeed& need) {
   const int64_t kept = states * split_rows < room ? states * split_rows : room;
   const int64_t attention_bytes = need.threads * area.bytes() + kept;
   const int64_t rotate_bytes = need.threads * round_up(need.rows * 4, 64);
-  const int64_t routing = int64_t{2} * kMostExperts * 4;
+  const int64_t routing = int64_t{3} * kMostExperts * 4;
   int64_t most = matrix > attention_bytes ? matrix : attention_bytes;
   most = most > rotate_bytes ? most : rotate_bytes;
   return most > routing ? most : routing;

@@ -9,11 +9,12 @@
 namespace linnet {
 namespace {
 
-// One row's choice. `p` is [experts], overwritten with the probabilities.
+// One row's choice.
 struct RowRouter {
   const RouteArgs& a;
   float* p;       // [experts] probabilities
   float* choice;  // [experts] what the choice looks at
+  float* group;   // [groups] the sum of a group's two best
 
   void probabilities(const float* logits) const {
     if (a.gating == Gating::softmax_of_chosen) {
@@ -32,27 +33,29 @@ struct RowRouter {
     for (int32_t e = 0; e < n; ++e) out[e] /= sum;
   }
 
-  // Takes the experts of groups that lost out of the choice.
+  // Turns the choice of the experts of groups that lose, and their group's sum, into NaN.
   void drop_groups() const {
     const int32_t size = a.experts / a.groups;
+    for (int32_t g = 0; g < a.groups; ++g) {
+      float first = -__builtin_inff(), second = first;
+      for (const float* c = choice + g * size; c < choice + (g + 1) * size; ++c) {
+        second = *c > first ? first : *c > second ? *c : second;
+        first = *c > first ? *c : first;
+      }
+      const float sum = size > 1 ? first + second : first;
+      group[g] = sum == sum ? sum : -__builtin_inff();  // of infinities
+    }
     for (int32_t left = a.groups - a.groups_used; left > 0; --left) {
       int32_t worst = -1;
-      float worst_sum = 0.0f;
-      for (int32_t g = 0; g < a.groups; ++g) {
-        const float* c = choice + g * size;
-        if (c[0] == -__builtin_inff()) continue;  // lost already
-        float first = c[0], second = -__builtin_inff();
-        for (int32_t e = 1; e < size; ++e) {
-          second = c[e] > first ? first : c[e] > second ? c[e] : second;
-          first = c[e] > first ? c[e] : first;
-        }
-        const float sum = size > 1 ? first + second : first;
-        if (worst < 0 || sum <= worst_sum) worst = g, worst_sum = sum;
-      }
-      if (worst < 0) return;
-      for (int32_t e = 0; e < size; ++e) choice[worst * size + e] = -__builtin_inff();
+      for (int32_t g = 0; g < a.groups; ++g)
+        if (group[g] == group[g] && (worst < 0 || group[g] <= group[worst])) worst = g;
+      group[worst] = __builtin_nanf("");
+      for (int32_t e = 0; e < size; ++e) choice[worst * size + e] = __builtin_nanf("");
     }
   }
+
+  // The greater; a NaN is least.
+  LINNET_INLINE static bool beats(float x, float y) { return x > y || (x == x && y != y); }
 
   void choose(const float* logits, int32_t* chosen, float* weight) const {
     probabilities(logits);
@@ -63,7 +66,7 @@ struct RowRouter {
       for (int32_t e = 0; e < a.experts; ++e) {
         bool taken = false;
         for (int32_t i = 0; i < j; ++i) taken |= chosen[i] == e;
-        if (!taken && (best < 0 || choice[e] > choice[best])) best = e;
+        if (!taken && (best < 0 || beats(choice[e], choice[best]))) best = e;
       }
       chosen[j] = best;
       weight[j] = p[best];
@@ -82,7 +85,7 @@ struct RowRouter {
 template <class S>
 void route(Exec& exec, const RouteArgs& a) {
   auto* p = reinterpret_cast<float*>(exec.scratch);
-  const RowRouter router{a, p, p + a.experts};
+  const RowRouter router{a, p, p + a.experts, p + 2 * a.experts};
   const Routes& r = a.out;
   for (int32_t e = 0; e <= a.experts; ++e) r.first[e] = 0;
   for (int64_t t = 0; t < a.n; ++t) {

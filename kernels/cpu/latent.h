@@ -40,7 +40,7 @@ struct LatentJob {
     for (int64_t d = 0; d < a.rope_dims; ++d) key[plain + d] = a.k_rope[t * a.rope_dims + d];
     rope_head(a.rope, a.rope_dims, a.cos + t * pairs, a.sin + t * pairs, key + plain);
     std::byte* page = page_of(a.rows[t]);
-    store_key<S>(k_head(page, kv, head), kv.type, kv.k_dim, kv.k_dim, slot, key);
+    store_key<S>(k_head(page, kv, head), kv.type, kv.k_dim, 0, kv.k_dim, slot, key);
     store_value<S>(v_head(page, kv, head), kv.type, kv.v_dim, slot, head_kv + plain);
   }
 };

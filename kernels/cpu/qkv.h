@@ -86,7 +86,7 @@ struct QkvJob {
 
   void finish_key(int64_t t, int64_t head, float* k) const {
     const float* x = finish_head(a.k, t, head, a.k_norm, k);
-    store_key<S>(k_head(page_of(a.rows[t]), a.kv, head), a.kv.type, a.kv.k_dim, a.kv.k_dim,
+    store_key<S>(k_head(page_of(a.rows[t]), a.kv, head), a.kv.type, a.kv.k_dim, 0, a.kv.k_dim,
                  a.rows[t].position % kPageTokens, x);
   }
 
@@ -112,16 +112,17 @@ struct RotateJob {
   std::byte* scratch;  // [members][k_dim] floats, padded
 
   void work(Team team) const {
-    const int64_t last = a.rope_first + a.rope_dims;
-    const int64_t touched = a.kv.type == KvType::q8_0 ? round_up(last, 32) : last;
+    const int64_t block_size = a.kv.type == KvType::q8_0 ? 32 : 1;
+    const int64_t d0 = a.rope_first / block_size * block_size;
+    const int64_t d1 = round_up(a.rope_first + a.rope_dims, block_size);
     auto* x = reinterpret_cast<float*>(scratch + team.rank * round_up(a.kv.k_dim * 4, 64));
     const Range mine = share(a.kv.kv_heads * kPageTokens, 16, team);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
       const int64_t slot = i % kPageTokens;
       std::byte* block = k_head(a.page, a.kv, i / kPageTokens);
-      for (int64_t d = 0; d < touched; ++d) x[d] = key_at(block, a.kv.type, a.kv.k_dim, slot, d);
+      for (int64_t d = d0; d < d1; ++d) x[d] = key_at(block, a.kv.type, a.kv.k_dim, slot, d);
       rope_head(a.rope, a.rope_dims, a.cos, a.sin, x + a.rope_first);
-      store_key<S>(block, a.kv.type, a.kv.k_dim, touched, slot, x);
+      store_key<S>(block, a.kv.type, a.kv.k_dim, d0, d1, slot, x);
     }
   }
 };
