@@ -118,7 +118,9 @@ Result<Value> center(Call& call) {
 }
 
 Result<Value> truncate(Call& call) {
-  LINNET_TRY(const Value text, call.subject_text());
+  const Value& text = call.subject;
+  if (text.is_undefined()) return text;
+  if (!text.is_text()) return call.problem(wrong_type("text", text).message);
   LINNET_TRY(const int64_t length, call.integer(0, 255));
   std::string_view end = "...";
   if (call.given(2)) {
@@ -286,7 +288,8 @@ Result<Value> round_filter(Call& call) {
   if (method != "ceil" && method != "floor") return call.problem("the method is common, ceil or floor");
   const double scale = std::pow(10.0, double(digits)), scaled = call.subject.number() * scale;
   if (!std::isfinite(scaled) || scale == 0) return call.problem("the number is too large to be rounded");
-  return Value::number((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);
+  const double whole = method == "ceil" ? std::ceil(scaled) : std::floor(scaled);
+  return Value::number((whole + 0.0) / scale);  // 0, not -0
 }
 
 const Function kRows[] = {

@@ -21,12 +21,13 @@ constexpr int64_t kMaxWidth = 1 << 20, kMaxPrecision = 400;
 struct Spec {
   std::string fill = " ";
   char align = 0;  // < > ^ =, 0: what the type likes
-  char sign = '-';
+  char sign = 0;           // + or a space: what stands before a number that is not negative
   bool alternate = false;  // 0x before hexadecimal digits
   int64_t width = 0;
   int64_t precision = -1;
   char grouping = 0;
   char type = 0;
+  bool zero = false;  // a 0 before the width says how to fill up and align
 };
 
 // Digits at the start of the text, taken away; a limit keeps it small.
@@ -54,18 +55,17 @@ std::string pad(const Spec& spec, char align, const std::string& prefix, const s
   return fill(missing) + prefix + body;
 }
 
-std::string group_digits(const std::string& digits, char mark) {
-  const size_t whole = std::min(digits.find_first_not_of("0123456789"), digits.size());
+std::string group_digits(const std::string& digits, char mark, size_t size = 3) {
   std::string out;
-  for (size_t i = 0; i < whole; ++i) {
-    if (i > 0 && (whole - i) % 3 == 0) out += mark;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % size == 0) out += mark;
     out += digits[i];
   }
-  return out + digits.substr(whole);
+  return out;
 }
 
 std::string sign_of(const Spec& spec, bool negative) {
-  return negative ? "-" : spec.sign == '-' ? "" : std::string(1, spec.sign);
+  return negative ? "-" : spec.sign == 0 || spec.sign == '-' ? "" : std::string(1, spec.sign);
 }
 
 void upper_ascii(std::string& text) {
@@ -97,7 +97,8 @@ std::string format_whole(const Spec& spec, int64_t value) {
     upper_ascii(prefix);
   }
   if (spec.precision > int64_t(digits.size())) digits.insert(0, size_t(spec.precision) - digits.size(), '0');
-  if (spec.grouping != 0) digits = group_digits(digits, spec.grouping);
+  const bool decimal = spec.type == 0 || spec.type == 'd';
+  if (spec.grouping != 0) digits = group_digits(digits, spec.grouping, decimal ? 3 : 4);
   return pad(spec, '>', prefix, digits);
 }
 
@@ -113,19 +114,35 @@ std::string float_digits(double magnitude, char type, int64_t precision) {
   return std::string(digits, end);
 }
 
+// As %g, but a digit is left for what stands behind the point.
+std::string short_digits(double magnitude, int64_t precision) {
+  const std::string general = float_digits(magnitude, 'g', precision);
+  const size_t digits = general.find_first_not_of("0123456789") == general.npos ? general.size() : 0;
+  if (int64_t(digits) < std::max<int64_t>(precision, 1)) return general;
+  std::string scientific = float_digits(magnitude, 'e', std::max<int64_t>(precision, 1) - 1);
+  const size_t e = scientific.find('e');
+  size_t end = scientific.find_last_not_of('0', e - 1) + 1;
+  if (scientific.find('.') == scientific.npos) end = e;
+  if (scientific[end - 1] == '.') --end;
+  return scientific.erase(end, e - end);
+}
+
 std::string format_float(const Spec& spec, double value) {
   const char type = char(spec.type | 0x20);
   const bool percent = spec.type == '%';
   const double magnitude = std::abs(percent ? value * 100 : value);
   std::string digits;
   if (spec.type == 0) {
-    digits = spec.precision < 0 ? number_text(magnitude) : float_digits(magnitude, 'g', spec.precision);
+    digits = spec.precision < 0 ? number_text(magnitude) : short_digits(magnitude, spec.precision);
     if (digits.find_first_of(".en") == digits.npos) digits += ".0";
   } else {
     digits = float_digits(magnitude, percent ? 'f' : type == 'n' ? 'g' : type, spec.precision < 0 ? 6 : spec.precision);
   }
   if (spec.type == 'E' || spec.type == 'F' || spec.type == 'G') upper_ascii(digits);
-  if (spec.grouping != 0) digits = group_digits(digits, spec.grouping);
+  if (spec.grouping != 0) {
+    const size_t whole = std::min(digits.find_first_not_of("0123456789"), digits.size());
+    digits = group_digits(digits.substr(0, whole), spec.grouping) + digits.substr(whole);
+  }
   if (percent) digits += '%';
   return pad(spec, '>', sign_of(spec, std::signbit(value) && !std::isnan(value)), digits);
 }
@@ -177,7 +194,7 @@ class PercentFormat {
       LINNET_CHECK(heap_.room(out_.size()));
     }
     out_ += rest_;
-    const bool used = values_.is_dict() || (values_.is_list() && !is_tuple()) || next_ == count();
+    const bool used = values_.is_dict() || values_.is_undefined() || (values_.is_list() && !is_tuple()) || next_ == count();
     if (!used) return fail(Code::invalid_argument, "the format text takes {} values, {} were given", next_, count());
     return heap_.text(std::move(out_), markup_);
   }
@@ -272,6 +289,7 @@ class PercentFormat {
         return format_text(spec, text, '>');
       }
       case 'c':
+        spec.precision = -1;
         return format_character(spec, value);
       case 'd':
       case 'i':
@@ -307,7 +325,8 @@ Result<Spec> parse_spec(std::string_view text) {
   Spec spec;
   const auto is_align = [](char c) { return c == '<' || c == '>' || c == '^' || c == '='; };
   const size_t first = text.empty() ? 0 : utf8_decode(text, 0).bytes;
-  if (text.size() > first && is_align(text[first])) {
+  const bool filled = text.size() > first && is_align(text[first]);
+  if (filled) {
     spec.fill = std::string(text.substr(0, first));
     spec.align = text[first];
     text.remove_prefix(first + 1);
@@ -323,9 +342,10 @@ Result<Spec> parse_spec(std::string_view text) {
   };
   if (const char sign = take("+- ")) spec.sign = sign;
   spec.alternate = take("#") != 0;
-  if (text.starts_with('0') && spec.align == 0) {
+  if (text.starts_with('0') && !filled) {
     spec.fill = "0";
-    spec.align = '=';
+    spec.zero = spec.align == 0;
+    if (spec.zero) spec.align = '=';
   }
   LINNET_TRY(spec.width, take_count(text, kMaxWidth));
   spec.grouping = take(",_");
@@ -339,18 +359,32 @@ Result<Spec> parse_spec(std::string_view text) {
   return spec;
 }
 
+// What does not go together for a whole number.
+bool fits_whole(const Spec& spec) {
+  if (spec.precision >= 0) return false;
+  if (spec.type == 'c') return spec.grouping == 0 && spec.sign == 0 && !spec.alternate;
+  if (spec.type == 0 || spec.type == 'd') return true;
+  return spec.grouping == 0 || (spec.grouping == '_' && spec.type != 'n');
+}
+
 Result<std::string> format_value(Heap& heap, const Value& value, std::string_view format) {
   if (format.empty()) return to_text(heap, value);
   LINNET_TRY(Spec spec, parse_spec(format));
   const bool float_type = spec.type != 0 && std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos;
-  if (value.is_text() && (spec.type == 0 || spec.type == 's')) {
-    if (spec.align == '=' && spec.fill == "0") spec.align = '<';
+  const bool for_numbers =
+      spec.sign != 0 || spec.alternate || spec.grouping != 0 || (spec.align == '=' && !spec.zero);
+  if (value.is_text() && (spec.type == 0 || spec.type == 's') && !for_numbers) {
+    if (spec.align == '=') spec.align = '<';
     return format_text(spec, value.text(), '<');
   }
   if (value.is_number() && spec.type != 's') {
-    if (value.is_integer() && spec.type == 'c') return format_character(spec, value);
-    if (value.is_integer() && !float_type) return format_whole(spec, value.integer());
-    if (float_type || spec.type == 0 || spec.type == 'n') return format_float(spec, value.number());
+    if (spec.grouping != 0 && spec.fill == "0" && spec.align == '=')
+      return fail(Code::unsupported, "filling up with 0 and grouping digits at a time is not supported");
+    if (value.is_integer() && !float_type && fits_whole(spec))
+      return spec.type == 'c' ? format_character(spec, value) : format_whole(spec, value.integer());
+    const bool as_float = float_type || ((spec.type == 0 || spec.type == 'n') && !value.is_integer());
+    if (as_float && spec.alternate) return fail(Code::unsupported, "# is not supported for numbers with a fraction");
+    if (as_float && !(spec.type == 'n' && spec.grouping != 0)) return format_float(spec, value.number());
   }
   return fail(Code::invalid_argument, "the format {} does not go with a {}", quote(format), type_name(value));
 }

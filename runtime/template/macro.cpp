@@ -52,13 +52,14 @@ Status Macro::define_parameters(Run& run, const Arguments& arguments) const {
     }
   }
   LINNET_CHECK(define_rest(run, arguments, used));
-  for (size_t i = 0; i < code_.parameters.size(); ++i) {
+  // A default sees the parameters, not what has their names outside.
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (!given[i]) run.define(code_.parameters[i].first, Value(Missing::parameter, code_.parameters[i].first));
+  }
+  for (size_t i = 0; i < given.size(); ++i) {
     const auto& [parameter, otherwise] = code_.parameters[i];
-    if (given[i]) continue;
-    Value value(Missing::parameter, parameter);
-    if (otherwise != nullptr) {
-      LINNET_TRY(value, otherwise->evaluate(run));
-    }
+    if (given[i] || otherwise == nullptr) continue;
+    LINNET_TRY(Value value, otherwise->evaluate(run));
     run.define(parameter, std::move(value));
   }
   return {};

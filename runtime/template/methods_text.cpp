@@ -274,7 +274,7 @@ Result<Value> encode(Call& call) { return call.problem("bytes are not supported"
 
 const Function kRows[] = {
     {"capitalize", "", changed<capitalize>},
-    {"casefold", "", changed<to_lower>},
+    {"casefold", "", changed<fold_case>},
     {"center", "width fillchar? /", justified<Align::center>},
     {"count", "sub start? end? /", count},
     {"encode", "encoding? errors?", encode},

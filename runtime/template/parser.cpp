@@ -200,7 +200,7 @@ Parser::Statements Parser::parse_for(size_t place) {
   auto* node = program_.make<ForStatement>(place);
   node->loop = program_.name("loop");
   ++all_loops_;  // also for the target: it must not be `loop`
-  LINNET_TRY(node->target, parse_target(false, true));
+  LINNET_TRY(node->target, parse_target(false));
   LINNET_TRY(const bool in, skip_name("in"));
   if (!in) return expected("in");
   LINNET_TRY(node->sequence, parse_tuple(false, "recursive"));
@@ -246,7 +246,7 @@ Result<std::vector<const FilterExpression*>> Parser::parse_filter_names() {
 }
 
 Parser::Statements Parser::parse_set(size_t place) {
-  LINNET_TRY(Target target, parse_target(true, false));
+  LINNET_TRY(Target target, parse_target(true));
   LINNET_TRY(const bool assigned, skip_op("="));
   if (assigned) {
     auto* node = program_.make<SetStatement>(place);
@@ -285,7 +285,7 @@ Parser::Statements Parser::parse_with(size_t place) {
   const size_t known = unknown_.size();
   while (token_.type != Token::Type::block_end) {
     if (!node->assignments.empty()) LINNET_CHECK(expect_op(","));
-    LINNET_TRY(Target target, parse_target(false, false));
+    LINNET_TRY(Target target, parse_target(false));
     LINNET_CHECK(expect_op("="));
     LINNET_TRY(const Expression* value, parse_expression());
     LINNET_CHECK(raise(node, value));
@@ -400,7 +400,7 @@ Result<Target> Parser::parse_one_target(bool attributes) {
   LINNET_CHECK(check_depth());
   if (token_.is_op("(")) {
     LINNET_CHECK(advance());
-    LINNET_TRY(Target inner, parse_target(attributes, false));
+    LINNET_TRY(Target inner, parse_target(attributes));
     LINNET_CHECK(expect_op(")"));
     return inner;
   }
@@ -418,14 +418,14 @@ Result<Target> Parser::parse_one_target(bool attributes) {
 }
 
 // a   or   a, b   or   a, (b, c)
-Result<Target> Parser::parse_target(bool attributes, bool before_in) {
+Result<Target> Parser::parse_target(bool attributes) {
   LINNET_TRY(Target first, parse_one_target(attributes));
   if (!token_.is_op(",")) return first;
   Target tuple;
   tuple.items.push_back(std::move(first));
   for (bool more = true; more;) {
     LINNET_CHECK(expect_op(","));
-    if (at_tuple_end(before_in ? "in" : "")) break;
+    if (at_tuple_end({})) break;
     LINNET_TRY(Target next, parse_one_target(attributes));
     tuple.items.push_back(std::move(next));
     more = token_.is_op(",");

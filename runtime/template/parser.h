@@ -54,7 +54,7 @@ class Parser {
   Statements parse_loop_control(size_t place, Flow flow);
   Status parse_signature(MacroCode& code);
   Status parse_macro_body(MacroCode& code, std::string_view end);
-  Result<Target> parse_target(bool attributes, bool before_in);
+  Result<Target> parse_target(bool attributes);
   Result<Target> parse_one_target(bool attributes);
   Result<std::vector<const FilterExpression*>> parse_filter_names();
 

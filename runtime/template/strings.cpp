@@ -139,6 +139,12 @@ std::string to_upper(std::string_view text) {
   return out;
 }
 
+std::string fold_case(std::string_view text) {
+  std::string out;
+  for_each_character(to_upper(text), [&](uint32_t c, std::string_view) { append_cased(out, c, Case::lower); });
+  return out;
+}
+
 std::string to_title(std::string_view text) {
   std::string out;
   bool in_word = false;

@@ -19,6 +19,7 @@ void for_each_character(std::string_view text, Visit visit);
 
 std::string to_lower(std::string_view text);
 std::string to_upper(std::string_view text);
+std::string fold_case(std::string_view text);  // for comparing without cases
 std::string to_title(std::string_view text);
 std::string capitalize(std::string_view text);
 std::string swap_case(std::string_view text);
