@@ -238,8 +238,8 @@ std::string nearest_option(std::string_view name) {
 }
 
 std::string_view option_type_name(const OptionRow& row) {
-  static constexpr std::string_view names[] = {"a whole number", "a number", "true or false", "text",
-                                               "a list of texts", "a JSON object"};
+  static constexpr std::string_view names[] = {"a whole number", "a number",        "true or false",
+                                               "text",           "a list of texts", "a JSON object"};
   return names[row.member.index()];
 }
 

@@ -42,6 +42,17 @@ std::string_view template_source_name(TemplateSource source) {
 
 std::string_view built_in_template(std::string_view name) { return name == "chatml" ? kChatMl : std::string_view(); }
 
+std::vector<std::pair<std::string_view, std::string_view>> special_variables(const Tokenizer& tokenizer) {
+  const SpecialIds& special = tokenizer.special();
+  const std::pair<const char*, int32_t> tokens[] = {
+      {"bos_token", special.bos}, {"eos_token", special.eos}, {"unk_token", special.unk}, {"pad_token", special.pad}};
+  std::vector<std::pair<std::string_view, std::string_view>> variables;
+  for (const auto& [name, id] : tokens) {
+    if (id >= 0) variables.emplace_back(name, tokenizer.piece(id));
+  }
+  return variables;
+}
+
 Result<ChatFormat> ChatFormat::create(const Tokenizer& tokenizer, std::string_view chosen) {
   if (!chosen.empty()) {
     LINNET_TRY(ChatTemplate made, compile_chosen(chosen));
@@ -73,12 +84,7 @@ Result<std::string> ChatFormat::render(const ChatRequest& request) const {
   w.begin_object().key("messages").raw(request.messages);
   w.member("add_generation_prompt", request.add_generation_prompt);
   for (const auto& [name, value] : given.members()) w.member(name, value);
-  const SpecialIds& special = tokenizer_->special();
-  const std::pair<const char*, int32_t> tokens[] = {
-      {"bos_token", special.bos}, {"eos_token", special.eos}, {"unk_token", special.unk}, {"pad_token", special.pad}};
-  for (const auto& [name, id] : tokens) {
-    if (id >= 0) w.member(name, tokenizer_->piece(id));
-  }
+  for (const auto& [name, piece] : special_variables(*tokenizer_)) w.member(name, piece);
   LINNET_TRY(const Json variables, parse_json(w.end_object().text()));
   return template_->render(variables);
 }

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gguf/base/error.h"
@@ -37,6 +38,9 @@ std::string_view template_source_name(TemplateSource source);
 // The templates that come along have names: "chatml". Empty for another name.
 std::string_view built_in_template(std::string_view name);
 
+// The template variables bos_token, eos_token, unk_token and pad_token, as far as the vocabulary has them.
+std::vector<std::pair<std::string_view, std::string_view>> special_variables(const Tokenizer& tokenizer);
+
 // Immutable and thread-safe. The tokenizer must outlive it.
 class ChatFormat {
  public:
@@ -48,8 +52,7 @@ class ChatFormat {
   // Whether ChatML is used with a vocabulary that has no tokens for it: a model that was not trained to chat.
   bool foreign() const { return foreign_; }
 
-  // The text, with the variables bos_token, eos_token, unk_token and pad_token from the vocabulary where the request
-  // has none of these names.
+  // The text, with special_variables() where the request has none of these names.
   Result<std::string> render(const ChatRequest& request) const;
   // With special tokens; BOS first where the vocabulary wants it, but not twice when the template wrote it.
   Result<std::vector<int32_t>> encode(std::string_view text) const;

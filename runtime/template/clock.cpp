@@ -57,7 +57,8 @@ Result<CivilTime> parse_time(std::string_view text) {
     if (right && take_mark(rest, ':')) right = take_number(rest, 2, t.second);
   }
   right = right && rest.empty() && date_of(t).ok() && t.hour < 24 && t.minute < 60 && t.second < 60;
-  if (!right) return fail(Code::invalid_argument, "{} is no time; expected 2024-07-26 or 2024-07-26T13:45:10", quoted(text));
+  if (!right)
+    return fail(Code::invalid_argument, "{} is no time; expected 2024-07-26 or 2024-07-26T13:45:10", quoted(text));
   return t;
 }
 
@@ -67,8 +68,8 @@ CivilTime local_time() {
   std::tm tm{};
   localtime_r(&seconds, &tm);
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
-  return {tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, std::min(tm.tm_sec, 59),
-          int(micros % 1'000'000)};
+  return {tm.tm_year + 1900,       tm.tm_mon + 1,          tm.tm_mday, tm.tm_hour, tm.tm_min,
+          std::min(tm.tm_sec, 59), int(micros % 1'000'000)};
 }
 
 Result<std::string> format_time(const CivilTime& time, std::string_view format) {

@@ -5,6 +5,7 @@
 
 #include "gguf/base/utf8.h"
 #include "runtime/template/functions.h"
+#include "runtime/template/json_value.h"
 #include "runtime/template/loop.h"
 #include "runtime/template/operators.h"
 #include "runtime/template/print.h"
@@ -39,8 +40,7 @@ Result<std::vector<Keyed>> keyed(Call& call, const Value& attribute, bool case_s
 Status sort_keyed(Call& call, std::vector<Keyed>& items, bool reverse) {
   // Reversed before and after, items that are equal keep their order.
   if (reverse) std::reverse(items.begin(), items.end());
-  LINNET_CHECK(
-      stable_sort(items, [&call](const Keyed& a, const Keyed& b) { return less(call.heap(), a.key, b.key); }));
+  LINNET_CHECK(stable_sort(items, [&call](const Keyed& a, const Keyed& b) { return less(call.heap(), a.key, b.key); }));
   if (reverse) std::reverse(items.begin(), items.end());
   return {};
 }
@@ -98,8 +98,7 @@ Result<Value> list_filter(Call& call) {
 }
 
 Result<Value> reverse(Call& call) {
-  if (call.subject.is_text())
-    return slice(call.heap(), call.subject, Value::none(), Value::none(), Value::integer(-1));
+  if (call.subject.is_text()) return slice(call.heap(), call.subject, Value::none(), Value::none(), Value::integer(-1));
   const bool used_up = call.subject.is_list() && !call.subject.list()->has_length();
   LINNET_TRY(std::vector<Value> items, elements(call.heap(), call.subject));
   std::reverse(items.begin(), items.end());
@@ -215,9 +214,7 @@ Result<Value> groupby(Call& call) {
   List* members = nullptr;
   for (size_t i = 0; i < sorted.size(); ++i) {
     bool same = false;
-    if (i > 0) {
-      LINNET_TRY(same, equal(call.heap(), sorted[i - 1].key, sorted[i].key));
-    }
+    if (i > 0) { LINNET_TRY(same, equal(call.heap(), sorted[i - 1].key, sorted[i].key)); }
     if (!same) {
       members = call.heap().list(ListKind::list);
       LINNET_TRY(const Value key, looked_up(sorted[i].item));
@@ -345,17 +342,13 @@ Result<Value> chosen(Call& call, bool wanted, bool by_attribute) {
     arguments.positional.erase(arguments.positional.begin());
   }
   const Function* test = nullptr;
-  if (!arguments.positional.empty()) {
-    LINNET_TRY(test, named_function(call, find_test, arguments));
-  }
+  if (!arguments.positional.empty()) { LINNET_TRY(test, named_function(call, find_test, arguments)); }
   LINNET_TRY(const std::vector<Value> items, elements(call.heap(), call.subject));
   std::vector<Value> kept;
   for (const Value& item : items) {
     LINNET_CHECK(call.run.step());
     LINNET_TRY(Value fact, call.run.path(item, attribute));
-    if (test != nullptr) {
-      LINNET_TRY(fact, invoke(call.run, *test, fact, arguments));
-    }
+    if (test != nullptr) { LINNET_TRY(fact, invoke(call.run, *test, fact, arguments)); }
     if (truthy(fact) == wanted) kept.push_back(item);
   }
   return iterator(call, std::move(kept));
@@ -365,6 +358,14 @@ Result<Value> select(Call& call) { return chosen(call, true, false); }
 Result<Value> reject(Call& call) { return chosen(call, false, false); }
 Result<Value> selectattr(Call& call) { return chosen(call, true, true); }
 Result<Value> rejectattr(Call& call) { return chosen(call, false, true); }
+
+// Not Jinja2's, but templates made for other engines use it on the arguments of tool calls.
+Result<Value> from_json(Call& call) {
+  if (!call.subject.is_text()) return call.problem(wrong_type("text", call.subject).message);
+  const auto json = parse_json(call.subject.text());
+  if (!json) return call.problem(json.error().message);
+  return value_of(call.heap(), *json);
+}
 
 // As value.name, but never an item of that name.
 Result<Value> attr(Call& call) {
@@ -383,6 +384,7 @@ const Function kRows[] = {
     {"default", "default_value? boolean?", default_filter},
     {"dictsort", "case_sensitive? by? reverse?", dictsort},
     {"first", "", first},
+    {"from_json", "", from_json},
     {"groupby", "attribute default? case_sensitive?", groupby},
     {"items", "", items_filter},
     {"join", "d? attribute?", join},

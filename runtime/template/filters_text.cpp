@@ -52,9 +52,7 @@ Result<Value> replace_filter(Call& call) {
   LINNET_TRY(const std::string part, to_text(call.heap(), call[0]));
   LINNET_TRY(const std::string by, to_text(call.heap(), call[1]));
   int64_t most = -1;
-  if (call.given_not_none(2)) {
-    LINNET_TRY(most, call.integer(2));
-  }
+  if (call.given_not_none(2)) { LINNET_TRY(most, call.integer(2)); }
   return replaced(call, text.text(), part, by, most);
 }
 
@@ -123,15 +121,12 @@ Result<Value> truncate(Call& call) {
   if (!text.is_text()) return call.problem(wrong_type("text", text).message);
   LINNET_TRY(const int64_t length, call.integer(0, 255));
   std::string_view end = "...";
-  if (call.given(2)) {
-    LINNET_TRY(end, call.text(2));
-  }
+  if (call.given(2)) { LINNET_TRY(end, call.text(2)); }
   int64_t leeway = 5;
-  if (call.given_not_none(3)) {
-    LINNET_TRY(leeway, call.integer(3));
-  }
+  if (call.given_not_none(3)) { LINNET_TRY(leeway, call.integer(3)); }
   const int64_t mark = int64_t(characters(end));
-  if (length < mark || leeway < 0 || length > INT64_MAX - leeway) return call.problem("the length is too small for the end that is put there");
+  if (length < mark || leeway < 0 || length > INT64_MAX - leeway)
+    return call.problem("the length is too small for the end that is put there");
   if (int64_t(characters(text.text())) <= length + leeway) return text;
   std::string_view kept = text.text().substr(0, byte_offset(text.text(), size_t(length - mark)));
   if (!call.flag(1)) kept = kept.substr(0, kept.rfind(' '));

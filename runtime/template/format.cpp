@@ -20,7 +20,7 @@ constexpr int64_t kMaxWidth = 1 << 20, kMaxPrecision = 400;
 // How a value is written: %[(key)][flags][width][.precision]type, or {:[[fill]align][sign][#][0][width][,][.precision][type]}.
 struct Spec {
   std::string fill = " ";
-  char align = 0;  // < > ^ =, 0: what the type likes
+  char align = 0;          // < > ^ =, 0: what the type likes
   char sign = 0;           // + or a space: what stands before a number that is not negative
   bool alternate = false;  // 0x before hexadecimal digits
   int64_t width = 0;
@@ -158,8 +158,9 @@ std::string ascii_only(std::string_view text) {
     if (c < 0x80) {
       out += bytes;
     } else {
-      out += c < 0x100 ? fmt::format("\\x{:02x}", c)
-                       : c < 0x10000 ? fmt::format("\\u{:04x}", c) : fmt::format("\\U{:08x}", c);
+      out += c < 0x100     ? fmt::format("\\x{:02x}", c)
+             : c < 0x10000 ? fmt::format("\\u{:04x}", c)
+                           : fmt::format("\\U{:08x}", c);
     }
   });
   return out;
@@ -194,7 +195,8 @@ class PercentFormat {
       LINNET_CHECK(heap_.room(out_.size()));
     }
     out_ += rest_;
-    const bool used = values_.is_dict() || values_.is_undefined() || (values_.is_list() && !is_tuple()) || next_ == count();
+    const bool used =
+        values_.is_dict() || values_.is_undefined() || (values_.is_list() && !is_tuple()) || next_ == count();
     if (!used) return fail(Code::invalid_argument, "the format text takes {} values, {} were given", next_, count());
     return heap_.text(std::move(out_), markup_);
   }
@@ -253,9 +255,7 @@ class PercentFormat {
   Status conversion() {
     std::optional<Value> value;
     zero_ = false;
-    if (rest_.starts_with('(')) {
-      LINNET_TRY(value, named_value());
-    }
+    if (rest_.starts_with('(')) { LINNET_TRY(value, named_value()); }
     Spec spec;
     LINNET_CHECK(flags(spec));
     while (!rest_.empty() && std::string_view("hlL").find(rest_[0]) != std::string_view::npos) rest_.remove_prefix(1);
@@ -266,9 +266,7 @@ class PercentFormat {
       out_ += '%';
       return {};
     }
-    if (!value) {
-      LINNET_TRY(value, next_value());
-    }
+    if (!value) { LINNET_TRY(value, next_value()); }
     LINNET_TRY(const std::string text, formatted(spec, *value));
     out_ += text;
     return {};
@@ -295,8 +293,7 @@ class PercentFormat {
       case 'i':
       case 'u':
         if (value.is_integer()) return format_whole(spec, value.integer());
-        if (value.is_number() && std::abs(value.number()) < 0x1p63)
-          return format_whole(spec, int64_t(value.number()));
+        if (value.is_number() && std::abs(value.number()) < 0x1p63) return format_whole(spec, int64_t(value.number()));
         return wrong_type("a number for %d", value);
       case 'x':
       case 'X':
@@ -371,8 +368,7 @@ Result<std::string> format_value(Heap& heap, const Value& value, std::string_vie
   if (format.empty()) return to_text(heap, value);
   LINNET_TRY(Spec spec, parse_spec(format));
   const bool float_type = spec.type != 0 && std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos;
-  const bool for_numbers =
-      spec.sign != 0 || spec.alternate || spec.grouping != 0 || (spec.align == '=' && !spec.zero);
+  const bool for_numbers = spec.sign != 0 || spec.alternate || spec.grouping != 0 || (spec.align == '=' && !spec.zero);
   if (value.is_text() && (spec.type == 0 || spec.type == 's') && !for_numbers) {
     if (spec.align == '=') spec.align = '<';
     return format_text(spec, value.text(), '<');
@@ -457,7 +453,8 @@ class BraceFormat {
       const bool attribute = path[0] == '.';
       path.remove_prefix(1);
       const size_t stop = attribute ? std::min(path.find_first_of(".["), path.size()) : path.find(']');
-      if (stop == path.npos || stop == 0) return fail(Code::invalid_argument, "a field of a format text is not complete");
+      if (stop == path.npos || stop == 0)
+        return fail(Code::invalid_argument, "a field of a format text is not complete");
       const std::string_view name = path.substr(0, stop);
       path.remove_prefix(attribute ? stop : stop + 1);
       const auto number = parse_integer(name);

@@ -60,7 +60,8 @@ Status Call::bind(const Arguments& arguments) {
     } else if (p.any_positional) {
       rest.positional.push_back(arguments.positional[i]);
     } else {
-      return problem(fmt::format("takes at most {} arguments, {} were given", p.names.size(), arguments.positional.size()));
+      return problem(
+          fmt::format("takes at most {} arguments, {} were given", p.names.size(), arguments.positional.size()));
     }
   }
   for (const auto& [name, value] : arguments.named) {

@@ -19,13 +19,16 @@ struct List;
 class Dict;
 enum class ListKind : uint8_t;
 
+// Work of evaluating a node, or of visiting a value inside a list or dict, in bytes looked at.
+inline constexpr uint64_t kVisit = 64;
+
 struct Limits {
-  uint64_t steps = 1'000'000;    // statements, loop turns and calls
-  uint64_t work = 1ull << 30;    // bytes looked at and nodes evaluated, in bytes
-  uint64_t memory = 128 << 20;   // bytes of values alive at a time; lists and dicts stay alive to the end
-  uint64_t output = 4 << 20;     // bytes of text written, captured text included
-  uint32_t calls = 64;           // macros inside each other
-  uint32_t nesting = 1000;       // nodes being evaluated inside each other
+  uint64_t steps = 1'000'000;   // statements, loop turns and calls
+  uint64_t work = 1ull << 30;   // bytes looked at; see kVisit
+  uint64_t memory = 128 << 20;  // bytes of values alive at a time; lists and dicts stay alive to the end
+  uint64_t output = 4 << 20;    // bytes of text written, captured text included
+  uint32_t calls = 64;          // macros inside each other
+  uint32_t nesting = 1000;      // nodes being evaluated inside each other
 };
 
 class Heap {

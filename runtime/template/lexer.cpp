@@ -57,8 +57,8 @@ bool unescape(std::string_view text, size_t& at, std::string& out) {
     if (!take_hex(text, at, c == 'x' ? 2 : c == 'u' ? 4 : 8, value) || value > 0x10ffff) return false;
     uint32_t low = 0;
     // Two halves of a surrogate pair are one character.
-    if (size_t after = at + 2; value >> 10 == 0x36 && text.substr(at, 2) == "\\u" && take_hex(text, after, 4, low) &&
-                               low >> 10 == 0x37) {
+    if (size_t after = at + 2;
+        value >> 10 == 0x36 && text.substr(at, 2) == "\\u" && take_hex(text, after, 4, low) && low >> 10 == 0x37) {
       at = after;
       value = 0x10000 + ((value & 0x3ff) << 10 | (low & 0x3ff));
     }
@@ -348,8 +348,9 @@ Result<Token> Lexer::scan_operator() {
   }
   const char c = source_[at_];
   if (std::string_view("+-/*%~[](){}><=.:|,;").find(c) == std::string_view::npos) {
-    return syntax_error(source_, from,
-                        fmt::format("unexpected character {}", quoted(source_.substr(from, utf8_decode(source_, from).bytes))));
+    return syntax_error(
+        source_, from,
+        fmt::format("unexpected character {}", quoted(source_.substr(from, utf8_decode(source_, from).bytes))));
   }
   ++at_;
   if (c == '(' || c == '[' || c == '{') {

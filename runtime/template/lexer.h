@@ -74,10 +74,10 @@ class Lexer {
   std::string_view source_;
   size_t at_ = 0;
   Mode mode_ = Mode::data;
-  bool line_start_ = true;         // what was read last ended with a line
-  std::vector<char> open_;         // brackets whose closing one is awaited
-  std::vector<size_t> open_at_;    // and where they are
-  size_t tag_ = 0;                 // where the tag that is being read begins
+  bool line_start_ = true;       // what was read last ended with a line
+  std::vector<char> open_;       // brackets whose closing one is awaited
+  std::vector<size_t> open_at_;  // and where they are
+  size_t tag_ = 0;               // where the tag that is being read begins
   std::deque<Token> ready_;
 };
 

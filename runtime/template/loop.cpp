@@ -116,15 +116,14 @@ Result<Value> Loop::cycle(const std::vector<Value>& values) const {
 
 Result<Value> Loop::changed(Heap& heap, std::vector<Value> values) {
   bool same = last_changed_ && last_changed_->size() == values.size();
-  for (size_t i = 0; same && i < values.size(); ++i) {
-    LINNET_TRY(same, equal(heap, (*last_changed_)[i], values[i]));
-  }
+  for (size_t i = 0; same && i < values.size(); ++i) { LINNET_TRY(same, equal(heap, (*last_changed_)[i], values[i])); }
   if (!same) last_changed_ = std::move(values);
   return Value::boolean(!same);
 }
 
 Result<Value> Loop::call(Run& run, const Arguments& arguments) {
-  if (!code_.recursive) return fail(Code::invalid_argument, "only a recursive loop can be called: {{% for ... recursive %}}");
+  if (!code_.recursive)
+    return fail(Code::invalid_argument, "only a recursive loop can be called: {{% for ... recursive %}}");
   if (arguments.positional.size() != 1 || !arguments.named.empty())
     return fail(Code::invalid_argument, "loop() takes one argument, what to loop over");
   const MacroCall counted(run);

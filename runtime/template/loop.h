@@ -32,8 +32,8 @@ class Loop : public Object {
   Result<Value> changed(Heap& heap, std::vector<Value> values);
 
  private:
-  Result<bool> advance(Run& run);             // to the next turn, if there is one
-  Result<bool> peek(Run& run);                // whether there is one
+  Result<bool> advance(Run& run);               // to the next turn, if there is one
+  Result<bool> peek(Run& run);                  // whether there is one
   Result<std::optional<Value>> pull(Run& run);  // the next item that the condition lets through
   Result<int64_t> length(Run& run);
 
@@ -41,9 +41,9 @@ class Loop : public Object {
   List* items_;
   std::shared_ptr<Scope> outer_;
   int64_t depth_;
-  size_t position_ = 0;         // of the next item
-  int64_t index_ = -1;          // of the turn, from 0
-  std::deque<Value> ahead_;     // pulled and not yet had their turn
+  size_t position_ = 0;      // of the next item
+  int64_t index_ = -1;       // of the turn, from 0
+  std::deque<Value> ahead_;  // pulled and not yet had their turn
   std::optional<int64_t> length_;
   Value current_ = Value::absent(), before_ = Value::absent();
   std::optional<std::vector<Value>> last_changed_;

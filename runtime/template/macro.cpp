@@ -87,8 +87,8 @@ Status Macro::define_rest(Run& run, const Arguments& arguments, std::vector<bool
   if (named != nullptr) run.define(code_.kwargs, named);
   const size_t taken = std::min(code_.parameters.size(), arguments.positional.size());
   if (code_.varargs != nullptr) {
-    run.define(code_.varargs,
-               run.heap().list(ListKind::tuple, {arguments.positional.begin() + int64_t(taken), arguments.positional.end()}));
+    run.define(code_.varargs, run.heap().list(ListKind::tuple, {arguments.positional.begin() + int64_t(taken),
+                                                                arguments.positional.end()}));
   } else if (taken < arguments.positional.size()) {
     return fail(Code::invalid_argument, "macro {} takes at most {} arguments, {} were given", name(),
                 code_.parameters.size(), arguments.positional.size());

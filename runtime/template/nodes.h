@@ -110,7 +110,7 @@ struct Subscript : Expression {  // of[key]
   Result<Value> value(Run& run) const override;
 };
 
-struct Slice : Expression {  // of[start:stop:step]
+struct Slice : Expression {                                                            // of[start:stop:step]
   const Expression *of = nullptr, *start = nullptr, *stop = nullptr, *step = nullptr;  // null: left out
   Result<Value> value(Run& run) const override;
 };
@@ -183,7 +183,7 @@ struct LogicExpression : Expression {  // a and b and c; a or b or c
   Result<Value> value(Run& run) const override;
 };
 
-struct ConditionalExpression : Expression {  // yes if condition else no
+struct ConditionalExpression : Expression {                              // yes if condition else no
   const Expression *condition = nullptr, *yes = nullptr, *no = nullptr;  // no: null when left out
   Result<Value> value(Run& run) const override;
 };
@@ -260,7 +260,7 @@ struct AutoescapeStatement : Statement {
 
 // What a macro, or the inside of a call block, is.
 struct MacroCode {
-  Name name = nullptr;  // null: of a call block
+  Name name = nullptr;                                         // null: of a call block
   std::vector<std::pair<Name, const Expression*>> parameters;  // with their defaults, or null
   Name caller = nullptr, varargs = nullptr, kwargs = nullptr;  // set where the body uses them and has no such parameter
   Body body;

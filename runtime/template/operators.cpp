@@ -183,7 +183,7 @@ std::string_view symbol(Comparison op) {
 
 Result<int> order(Heap& heap, Comparison op, const Value& a, const Value& b, int depth) {
   if (depth > kMaxValueDepth) return too_deep();
-  LINNET_CHECK(heap.spend(8));
+  LINNET_CHECK(heap.spend(kVisit));
   if (a.is_number() && b.is_number()) return order_numbers(a, b);
   if (a.is_text() && b.is_text()) {
     LINNET_CHECK(heap.spend(std::min(a.text().size(), b.text().size())));
@@ -404,8 +404,7 @@ Result<std::vector<Value>> elements(Heap& heap, const Value& value) {
       const uint64_t bytes = value.text().size() * (sizeof(Text) + sizeof(Value) + 1);
       LINNET_CHECK(heap.room(bytes));
       LINNET_CHECK(heap.spend(bytes));
-      for_each_character(value.text(),
-                         [&](uint32_t, std::string_view c) { all.push_back(heap.text(std::string(c))); });
+      for_each_character(value.text(), [&](uint32_t, std::string_view c) { all.push_back(heap.text(std::string(c))); });
       break;
     }
     default:

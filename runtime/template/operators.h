@@ -43,9 +43,7 @@ Status stable_sort(std::vector<T>& items, Less less_than) {
       const size_t middle = std::min(start + width, items.size()), end = std::min(start + 2 * width, items.size());
       for (size_t left = start, right = middle, to = start; to < end; ++to) {
         bool take_right = left == middle;
-        if (!take_right && right < end) {
-          LINNET_TRY(take_right, less_than(items[right], items[left]));
-        }
+        if (!take_right && right < end) { LINNET_TRY(take_right, less_than(items[right], items[left])); }
         merged[to] = take_right ? items[right++] : items[left++];
       }
     }

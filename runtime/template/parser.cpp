@@ -115,7 +115,8 @@ Result<Body> Parser::parse_body(Ends ends) {
       body.push_back(output);
     } else {
       LINNET_CHECK(advance());
-      if (token_.type == Token::Type::name && std::find(ends.begin(), ends.end(), token_.text) != ends.end()) return body;
+      if (token_.type == Token::Type::name && std::find(ends.begin(), ends.end(), token_.text) != ends.end())
+        return body;
       if (token_.type == Token::Type::name && token_.text.starts_with("end") && ends.size() > 0)
         return expected(fmt::format("one of: {}", fmt::join(ends, ", ")));
       LINNET_TRY(const Statement* statement, parse_tag());
@@ -206,9 +207,7 @@ Parser::Statements Parser::parse_for(size_t place) {
   LINNET_TRY(node->sequence, parse_tuple(false, "recursive"));
   const size_t known = unknown_.size();
   LINNET_TRY(const bool conditional, skip_name("if"));
-  if (conditional) {
-    LINNET_TRY(node->condition, parse_expression());
-  }
+  if (conditional) { LINNET_TRY(node->condition, parse_expression()); }
   LINNET_TRY(node->recursive, skip_name("recursive"));
   ++loops_;
   LINNET_TRY(node->body, parse_block_body({"endfor", "else"}));
@@ -228,7 +227,8 @@ Parser::Statements Parser::parse_for(size_t place) {
 
 Parser::Statements Parser::parse_loop_control(size_t place, Flow flow) {
   if (loops_ == 0) {
-    return error_at(place, flow == Flow::leave ? "break stands outside of a loop" : "continue stands outside of a loop");
+    return error_at(place,
+                    flow == Flow::leave ? "break stands outside of a loop" : "continue stands outside of a loop");
   }
   auto* node = program_.make<LoopControl>(place);
   node->flow = flow;
@@ -259,9 +259,7 @@ Parser::Statements Parser::parse_set(size_t place) {
   node->target = std::move(target);
   const size_t known = unknown_.size();
   LINNET_TRY(const bool filtered, skip_op("|"));
-  if (filtered) {
-    LINNET_TRY(node->filters, parse_filter_names());
-  }
+  if (filtered) { LINNET_TRY(node->filters, parse_filter_names()); }
   LINNET_TRY(node->body, parse_to_end("endset"));
   LINNET_CHECK(check_unknown(known));
   LINNET_CHECK(raise(node, node->body));

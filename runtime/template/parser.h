@@ -36,8 +36,8 @@ class Parser {
   Error error_at(size_t place, const std::string& message) const;
   Error expected(std::string_view what) const;
 
-  Result<Body> parse_body(Ends ends);        // up to one of the words, which is the current token then
-  Result<Body> parse_block_body(Ends ends);  // the same, from behind the head of a statement
+  Result<Body> parse_body(Ends ends);               // up to one of the words, which is the current token then
+  Result<Body> parse_block_body(Ends ends);         // the same, from behind the head of a statement
   Result<Body> parse_to_end(std::string_view end);  // with the end word
   Statements parse_tag();
   Statements parse_statement(const Token& tag);
@@ -59,7 +59,7 @@ class Parser {
   Result<std::vector<const FilterExpression*>> parse_filter_names();
 
   // parser_expressions.cpp
-  Parsed parse_expression();   // with inline if
+  Parsed parse_expression();  // with inline if
   Parsed parse_tuple(bool conditional, std::string_view end_word = {}, bool parentheses = false);
   Parsed parse_or();
   Parsed parse_and();
@@ -123,8 +123,8 @@ class Parser {
   Token token_, ahead_;
   bool has_ahead_ = false;
   uint32_t depth_ = 0;
-  uint32_t loops_ = 0;       // around what is parsed, inside the innermost macro
-  uint32_t all_loops_ = 0;   // in all macros
+  uint32_t loops_ = 0;      // around what is parsed, inside the innermost macro
+  uint32_t all_loops_ = 0;  // in all macros
   std::vector<Unknown> unknown_;
   std::vector<Uses> uses_;  // of the macros around what is parsed
 };

@@ -24,9 +24,9 @@ constexpr Symbol<Arithmetic> kProducts[] = {{"*", Arithmetic::multiply},
                                             {"//", Arithmetic::floor_divide},
                                             {"%", Arithmetic::modulo}};
 constexpr Symbol<Arithmetic> kPowers[] = {{"**", Arithmetic::power}};
-constexpr Symbol<Comparison> kComparisons[] = {{"==", Comparison::equal},         {"!=", Comparison::not_equal},
-                                               {"<", Comparison::less},           {"<=", Comparison::less_equal},
-                                               {">", Comparison::greater},        {">=", Comparison::greater_equal}};
+constexpr Symbol<Comparison> kComparisons[] = {{"==", Comparison::equal},  {"!=", Comparison::not_equal},
+                                               {"<", Comparison::less},    {"<=", Comparison::less_equal},
+                                               {">", Comparison::greater}, {">=", Comparison::greater_equal}};
 
 template <class Op, size_t n>
 const Symbol<Op>* symbol_of(const Symbol<Op> (&symbols)[n], const Token& token) {
@@ -65,9 +65,7 @@ Parser::Parsed Parser::parse_expression() {
     node->yes = yes;
     LINNET_TRY(node->condition, parse_or());
     LINNET_TRY(const bool otherwise, skip_name("else"));
-    if (otherwise) {
-      LINNET_TRY(node->no, parse_expression());
-    }
+    if (otherwise) { LINNET_TRY(node->no, parse_expression()); }
     unknown_.resize(known, {});
     LINNET_TRY(yes, finish(node, {node->yes, node->condition, node->no}));
   }
@@ -258,8 +256,7 @@ Parser::Parsed Parser::parse_primary() {
     case Type::integer:
     case Type::number: {
       auto* node = program_.make<Literal>(place);
-      node->constant =
-          token_.type == Type::integer ? Value::integer(token_.integer) : Value::number(token_.number);
+      node->constant = token_.type == Type::integer ? Value::integer(token_.integer) : Value::number(token_.number);
       LINNET_CHECK(advance());
       return node;
     }
@@ -278,7 +275,8 @@ Parser::Parsed Parser::parse_primary() {
 Parser::Parsed Parser::parse_name() {
   const Token token = token_;
   LINNET_CHECK(advance());
-  const bool yes = token.is_name("true") || token.is_name("True"), no = token.is_name("false") || token.is_name("False");
+  const bool yes = token.is_name("true") || token.is_name("True"),
+             no = token.is_name("false") || token.is_name("False");
   if (yes || no || token.is_name("none") || token.is_name("None")) {
     auto* node = program_.make<Literal>(token.place);
     node->constant = yes || no ? Value::boolean(yes) : Value::none();
@@ -397,13 +395,9 @@ Parser::Parsed Parser::parse_slice(const Expression* of, const Expression* start
   node->of = of;
   node->start = start;
   LINNET_CHECK(advance());
-  if (!token_.is_op(":") && !token_.is_op("]")) {
-    LINNET_TRY(node->stop, parse_expression());
-  }
+  if (!token_.is_op(":") && !token_.is_op("]")) { LINNET_TRY(node->stop, parse_expression()); }
   LINNET_TRY(const bool has_step, skip_op(":"));
-  if (has_step && !token_.is_op("]")) {
-    LINNET_TRY(node->step, parse_expression());
-  }
+  if (has_step && !token_.is_op("]")) { LINNET_TRY(node->step, parse_expression()); }
   LINNET_CHECK(expect_op("]"));
   return finish(node, {of, node->start, node->stop, node->step});
 }

@@ -19,7 +19,7 @@ class Writer {
 
   Status write(const Value& value) {
     LINNET_CHECK(heap_.room(out_.size()));
-    LINNET_CHECK(heap_.spend(8));
+    LINNET_CHECK(heap_.spend(kVisit));
     switch (value.kind()) {
       case Kind::undefined:
         out_ += "Undefined";
@@ -125,7 +125,7 @@ class JsonText {
 
   Status write(const Value& value) {
     LINNET_CHECK(heap_.room(out_.size()));
-    LINNET_CHECK(heap_.spend(8));
+    LINNET_CHECK(heap_.spend(kVisit));
     switch (value.kind()) {
       case Kind::text:
         return write_string(value.text());
@@ -141,9 +141,7 @@ class JsonText {
         out_ += scalar(value);
         return {};
     }
-    if (value.is_undefined()) {
-      return fail(Code::invalid_argument, "tojson: {}", missing_sentence(value));
-    }
+    if (value.is_undefined()) { return fail(Code::invalid_argument, "tojson: {}", missing_sentence(value)); }
     return fail(Code::invalid_argument, "tojson: a {} cannot be written as JSON", type_name(value));
   }
 
@@ -229,9 +227,8 @@ class JsonText {
     std::vector<size_t> order(dict.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     if (style_.sort_keys) {
-      LINNET_CHECK(stable_sort(order, [&](size_t a, size_t b) {
-        return less(heap_, dict.entries()[a].key, dict.entries()[b].key);
-      }));
+      LINNET_CHECK(stable_sort(
+          order, [&](size_t a, size_t b) { return less(heap_, dict.entries()[a].key, dict.entries()[b].key); }));
     }
     return write_items('{', dict.size(), '}', [&](size_t i) -> Status {
       const Dict::Entry& entry = dict.entries()[order[i]];

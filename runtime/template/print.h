@@ -15,7 +15,7 @@ Result<std::string> to_text(Heap& heap, const Value& value);
 Result<std::string> repr(Heap& heap, const Value& value);
 
 struct JsonStyle {
-  bool ascii = false;                 // characters beyond ASCII as \uXXXX
+  bool ascii = false;  // characters beyond ASCII as \uXXXX
   bool sort_keys = false;
   std::optional<std::string> indent;  // of one level; without it all is on one line
   std::string comma = ", ", colon = ": ";

@@ -9,8 +9,6 @@
 namespace linnet::jinja {
 namespace {
 
-constexpr uint64_t kNodeWork = 32;
-
 bool is_internal(std::string_view name) { return name.starts_with("__") && name.ends_with("__"); }
 
 }  // namespace
@@ -32,7 +30,7 @@ Status Run::step() {
 
 Status Run::enter(uint32_t place) {
   ++nesting_;
-  Status status = heap_.spend(kNodeWork);
+  Status status = heap_.spend(kVisit);
   if (status) status = heap_.room();
   if (status && nesting_ > heap_.limits().nesting) {
     status = fail(Code::too_large, "the template is nested more than {} deep while it runs; does a macro call itself?",
@@ -50,7 +48,8 @@ void Run::failed_at(uint32_t place) {
 
 Error Run::located(Error error) const {
   if (error_place_)
-    error.message = fmt::format("line {} of the chat template: {}", line_of(program_.source, *error_place_), error.message);
+    error.message =
+        fmt::format("line {} of the chat template: {}", line_of(program_.source, *error_place_), error.message);
   return error;
 }
 
@@ -112,7 +111,7 @@ Result<Value> Run::item(const Value& value, const Value& key) {
   if (by_number && key.is_integer()) {
     if (value.is_text()) LINNET_CHECK(heap_.spend(value.text().size()));
     Value found = item_at(heap_, value, key.integer());
-    return found.is_absent() ? Value() : found;
+    return found.is_absent() ? Value(Missing::item, keep_name(fmt::format("{}", key.integer()))) : found;
   }
   if (!key.is_text()) return Value();
   if (const Function* method = find_method(value, key.text()))

@@ -16,9 +16,7 @@ Result<Flow> captured(Run& run, const Body& body, const std::vector<const Filter
   LINNET_TRY(const Flow flow, execute(run, body));
   if (flow != Flow::next) return flow;
   out = run.heap().text(capture.take());
-  for (const FilterExpression* filter : filters) {
-    LINNET_TRY(out, filter->apply(run, out));
-  }
+  for (const FilterExpression* filter : filters) { LINNET_TRY(out, filter->apply(run, out)); }
   return Flow::next;
 }
 

@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 
 #include "gguf/base/utf8.h"
+#include "runtime/template/json_value.h"
 #include "runtime/template/nodes.h"
 #include "runtime/template/parser.h"
 #include "runtime/template/run.h"
 
 namespace linnet {
 namespace {
-
-using jinja::Heap;
-using jinja::Value;
 
 // All line ends as \n, without one at the end of the text.
 std::string plain_lines(std::string_view source) {
@@ -27,35 +25,6 @@ std::string plain_lines(std::string_view source) {
   }
   if (out.ends_with('\n')) out.pop_back();
   return out;
-}
-
-// Recursion is at most kMaxJsonDepth deep.
-Result<Value> value_of(Heap& heap, const Json& json) {
-  LINNET_CHECK(heap.room());
-  if (json.is_object()) {
-    jinja::Dict* dict = heap.dict();
-    for (const auto& [key, member] : json.members()) {
-      LINNET_TRY(Value value, value_of(heap, member));
-      dict->set_text(heap.text(key), std::move(value));
-    }
-    return Value(dict);
-  }
-  if (json.is_array()) {
-    jinja::List* list = heap.list(jinja::ListKind::list);
-    for (const Json& element : json.elements()) {
-      LINNET_TRY(Value value, value_of(heap, element));
-      list->append(std::move(value));
-    }
-    return Value(list);
-  }
-  if (json.is_string()) return heap.text(std::string(*json.string()));
-  if (json.is_boolean()) return Value::boolean(*json.boolean());
-  if (json.is_integer()) {
-    LINNET_TRY(const int64_t integer, json.integer());
-    return Value::integer(integer);
-  }
-  if (json.is_number()) return Value::number(*json.number());
-  return Value::none();
 }
 
 }  // namespace
@@ -82,7 +51,7 @@ Result<std::string> ChatTemplate::render(const Json& variables, const Options& o
   for (const auto& [name, json] : variables.members()) {
     const jinja::Name known = program_->find_name(name);
     if (known == nullptr) continue;
-    LINNET_TRY(Value value, value_of(run.heap(), json));
+    LINNET_TRY(jinja::Value value, jinja::value_of(run.heap(), json));
     run.define(known, std::move(value));
   }
   const auto flow = execute(run, program_->body);

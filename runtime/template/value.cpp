@@ -224,7 +224,7 @@ void Dict::rebuild() {
 
 Result<bool> equal(Heap& heap, const Value& a, const Value& b, int depth) {
   if (depth > kMaxValueDepth) return too_deep();
-  LINNET_CHECK(heap.spend(8));
+  LINNET_CHECK(heap.spend(kVisit));
   if (a.is_number() && b.is_number()) return equal_numbers(a, b);
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
@@ -245,7 +245,7 @@ Result<bool> equal(Heap& heap, const Value& a, const Value& b, int depth) {
 
 Result<uint64_t> hash_of(Heap& heap, const Value& value, int depth) {
   if (depth > kMaxValueDepth) return too_deep();
-  LINNET_CHECK(heap.spend(8));
+  LINNET_CHECK(heap.spend(kVisit));
   switch (value.kind()) {
     case Kind::undefined:
       return uint64_t(1);
@@ -281,17 +281,17 @@ Error too_deep() {
 }
 
 std::string_view type_name(const Value& value) {
-  static constexpr std::string_view names[] = {"undefined value", "None", "bool", "int", "float", "str"};
+  static constexpr std::string_view names[] = {"undefined value", "None", "bool", "int", "float", "str", "list", "dict",
+                                               "object"};
   static constexpr std::string_view lists[] = {"list",      "tuple",       "range",     "iterator",
                                                "dict_keys", "dict_values", "dict_items"};
   if (value.is_list()) return lists[size_t(value.list()->kind)];
-  if (value.is_dict()) return "dict";
   if (value.is_object()) return value.object()->type_name();
   return names[size_t(value.kind())];
 }
 
 std::string missing_sentence(const Value& value) {
-  const std::string name = value.missing_name() != nullptr ? quoted(*value.missing_name()) : std::string("an item");
+  const std::string name = value.missing_name() != nullptr ? quoted(*value.missing_name()) : std::string();
   switch (value.missing()) {
     case Missing::name:
       return name + " is undefined";
@@ -307,7 +307,7 @@ std::string missing_sentence(const Value& value) {
     case Missing::argument:
       break;
   }
-  return "the value has no such item";
+  return value.missing_name() != nullptr ? "the value has no item " + name : "the value has no such item";
 }
 
 Result<Value> Object::attribute(Run&, std::string_view) { return Value::absent(); }
