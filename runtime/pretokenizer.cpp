@@ -126,7 +126,7 @@ constexpr Pretokenizer kPretokenizers[] = {
     {"granite-embed-multi-97m", split<Split<kGpt4o>>, true},
     {"tiny_aya cohere2moe", split<Thousands<is_decimal, true>, Split<kGpt4o>>},
     {"tekken", split<Split<kTekken>>, true, true},
-    {"kimi-k2", split<Split<kKimi>>},
+    {"kimi-k2", split<Split<kKimi>>, true},
     {"youtu", split<Isolate<Youtu>, Split<kYoutu>>, true},
     {"deepseek-llm", split<Isolate<One<is_newline>>, Isolate<SpaceRun<is_cased_letter>>,
                            Isolate<SpaceRun<is_deepseek_sign>>, TrailingSpaces, Isolate<Run<is_deepseek_cjk>>, Digits>},

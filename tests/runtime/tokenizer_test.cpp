@@ -394,6 +394,26 @@ TEST(Tokenizer, BosAndFlags) {
   EXPECT_TRUE(with_bos->add_bos());
   EXPECT_TRUE(with_bos->add_eos());
   EXPECT_EQ(with_bos->chat_template(), "{{ x }}");
+  EXPECT_EQ(encode(*with_bos, "a", {.bos = true, .eos = true}), (Ids{280, 'a', with_bos->special().eos}));
+  EXPECT_EQ(encode(*with_bos, "", {.eos = true}), Ids{with_bos->special().eos});
+  file.remove("tokenizer.ggml.eos_token_id");
+  file.remove("tokenizer.ggml.add_eos_token");
+  const Loaded without_eos(file);
+  ASSERT_TRUE(without_eos.tokenizer) << without_eos.error;
+  const auto no_eos = without_eos->encode("x", {.eos = true});
+  ASSERT_FALSE(no_eos);
+  EXPECT_EQ(no_eos.error().code, Code::invalid_argument);
+}
+
+// Old files do not name their pre-tokenizer.
+TEST(Tokenizer, NoPreMeansDefault) {
+  VocabularyFile file = sample_bpe("default");
+  const Loaded named(file);
+  file.remove("tokenizer.ggml.pre");
+  const Loaded absent(file);
+  ASSERT_TRUE(named.tokenizer && absent.tokenizer) << named.error << absent.error;
+  EXPECT_EQ(absent->pre(), "default");
+  EXPECT_EQ(encode(*absent, "it's 12345  !"), encode(*named, "it's 12345  !"));
 }
 
 TEST(Tokenizer, SpacePrefix) {
@@ -415,6 +435,11 @@ TEST(Tokenizer, SpacePrefix) {
 }
 
 TEST(Tokenizer, WholeWordsAreTakenWithoutMerging) {
+  for (const char* pre : {"tekken", "youtu", "kimi-k2", "lfm2", "granite-embed-multi-97m", "minicpm5"}) {
+    const Loaded t(sample_bpe(pre));
+    ASSERT_TRUE(t.tokenizer) << t.error;
+    EXPECT_EQ(encode(*t, " whole"), Ids{*t->find("Ġwhole")}) << pre;
+  }
   const Loaded gpt2(sample_bpe()), llama3(sample_bpe("llama-bpe"));
   ASSERT_TRUE(gpt2.tokenizer && llama3.tokenizer) << gpt2.error << llama3.error;
   EXPECT_EQ(encode(*llama3, " whole"), Ids{*llama3->find("Ġwhole")});
