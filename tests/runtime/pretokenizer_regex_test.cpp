@@ -98,7 +98,8 @@ const std::string kDeepseek3 = kDeepseekStart + R"([\r\n]*)" + kSpaces;
 const std::string kHanKana = "[一-龥぀-ゟ゠-ヿ]+";
 const std::string kPunctuation = R"([\p{P}!-/:-@\[-`{-~])";
 const std::string kCasedLetters =
-    "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-"
+    "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-"
+    "ᴫᵫ-"
     "ᵷᵹ-"
     "ᶚḀ-"
     "ἕἘ-"
