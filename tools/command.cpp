@@ -132,13 +132,17 @@ Result<std::vector<int32_t>> parse_tokens(const std::string& text) {
   return tokens;
 }
 
-Status write_floats(const std::string& path, std::span<const float> values) {
+Status write_file(const std::string& path, std::string_view bytes) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size_bytes()));
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   out.close();
   if (out) return {};
-  return fail(Code::io_write, "cannot write {} bytes to {}; check the path, permissions and free space",
-              values.size_bytes(), path);
+  return fail(Code::io_write, "cannot write {} bytes to {}; check the path, permissions and free space", bytes.size(),
+              path);
+}
+
+Status write_floats(const std::string& path, std::span<const float> values) {
+  return write_file(path, {reinterpret_cast<const char*>(values.data()), values.size_bytes()});
 }
 
 Result<std::string> read_stdin() {

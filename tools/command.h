@@ -66,6 +66,7 @@ Result<std::string> read_template_file(const std::string& path);
 
 // The ids of --tokens.
 Result<std::vector<int32_t>> parse_tokens(const std::string& text);
+Status write_file(const std::string& path, std::string_view bytes);
 // Little-endian float32.
 Status write_floats(const std::string& path, std::span<const float> values);
 // All of standard input, as bytes.

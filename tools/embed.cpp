@@ -42,9 +42,7 @@ class Embed : public Command {
 Result<std::vector<int32_t>> Embed::input(const Tokenizer& tokenizer) const {
   if (!tokens_.empty()) return parse_tokens(tokens_);
   LINNET_TRY(const std::string text, text_argument(text_));
-  LINNET_TRY(auto tokens, tokenizer.encode(text, {.bos = tokenizer.add_bos()}));
-  if (tokenizer.add_eos() && tokenizer.special().eos >= 0) tokens.push_back(tokenizer.special().eos);
-  return tokens;
+  return tokenizer.encode(text, {.bos = tokenizer.add_bos(), .eos = tokenizer.add_eos()});
 }
 
 Result<Pooling> Embed::pooling(const Facts& facts) const {

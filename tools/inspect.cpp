@@ -7,6 +7,7 @@
 #include "gguf/value_check.h"
 #include "runtime/chat_format.h"
 #include "tools/commands.h"
+#include "tools/model_page.h"
 
 namespace linnet {
 namespace {
@@ -45,6 +46,7 @@ class Inspect : public Command {
     add_option(args, *find_option("chat_template"));
     args.flag("--checksums", checksums_,
               "show each tensor's XXH64, and whether it is the one in the file (reads all data)");
+    args.option("--html", html_, "write a page with the size of every tensor drawn to this file");
     add_json(args, "print one JSON object");
   }
 
@@ -52,6 +54,10 @@ class Inspect : public Command {
     LINNET_TRY(const std::string path, model_path());
     LINNET_TRY(const Gguf file, Gguf::open(path));
     LINNET_CHECK(read_template(file));
+    if (!html_.empty()) {
+      LINNET_CHECK(write_file(html_, model_page(file, path)));
+      return kDone;
+    }
     if (json_) return print_json(file);
     fmt::print("GGUF version {}, {} bytes in {} file(s), alignment {}, {} keys, {} tensors\n\n", file.version(),
                file.file_bytes(), file.shards(), file.alignment(), file.values().size(), file.tensors().size());
@@ -123,6 +129,7 @@ class Inspect : public Command {
   bool checksums_ = false;
   TemplateSource template_source_ = TemplateSource::built_in;
   std::string template_problem_;
+  std::string html_;
 };
 
 class Validate : public Command {
