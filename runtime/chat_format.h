@@ -1,7 +1,8 @@
 // Conversations as prompts: messages through the model's chat template, and the text as tokens.
 //
 // The template is the one that the option chat_template gives, else the model's own (tokenizer.chat_template), else
-// ChatML. In the rendered text special tokens are parsed: what a message says verbatim, such as <|im_end|>, counts too.
+// ChatML. Special tokens are read in what the template writes, not in what messages and tools say: those texts are veiled
+// (Tokenizer::veiled) before they are rendered.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,11 @@ struct ChatRequest {
   bool add_generation_prompt = true;  // the text ends where the model's answer begins
 };
 
+// A conversation as the template writes it, with the veil that encode() takes out again.
+struct ChatPrompt {
+  std::string text, veil;
+};
+
 enum class TemplateSource : uint8_t { option, file, built_in };
 // "given by the option chat_template", "in the file", "ChatML, built in"
 std::string_view template_source_name(TemplateSource source);
@@ -52,10 +58,11 @@ class ChatFormat {
   // Whether ChatML is used with a vocabulary that has no tokens for it: a model that was not trained to chat.
   bool foreign() const { return foreign_; }
 
-  // The text, with special_variables() where the request has none of these names.
-  Result<std::string> render(const ChatRequest& request) const;
+  // The special_variables() count where the request has none of these names. Texts in the messages and variables are
+  // veiled, but not those of variables called ..._token.
+  Result<ChatPrompt> render(const ChatRequest& request) const;
   // With special tokens; BOS first where the vocabulary wants it, but not twice when the template wrote it.
-  Result<std::vector<int32_t>> encode(std::string_view text) const;
+  Result<std::vector<int32_t>> encode(const ChatPrompt& prompt) const;
   const Tokenizer& tokenizer() const { return *tokenizer_; }
 
  private:
@@ -73,15 +80,15 @@ class ChatFormat {
 class ChatTokens {
  public:
   explicit ChatTokens(const ChatFormat& format) : format_(&format) {}
-  // The tokens of the text.
-  Result<std::vector<int32_t>> turn(std::string text);
+  // The tokens of the prompt.
+  Result<std::vector<int32_t>> turn(ChatPrompt prompt);
   // What the model wrote after the tokens of the last turn, when text and tokens are all of it.
   void answered(std::string_view text, std::span<const int32_t> tokens);
 
  private:
   const ChatFormat* format_;
   std::string text_;
-  std::vector<int32_t> tokens_;
+  std::vector<int32_t> tokens_;  // of text_
 };
 
 }  // namespace linnet

@@ -67,9 +67,9 @@ Result<int> Chat::run() {
     if (!std::getline(std::cin, line)) break;
     if (line.empty()) continue;
     messages.push_back({"user", line});
-    LINNET_TRY(std::string text,
+    LINNET_TRY(ChatPrompt rendered,
                format.render({.messages = messages_json(messages), .variables = options_.chat_template_kwargs.text}));
-    LINNET_TRY(const std::vector<int32_t> history, tokens.turn(std::move(text)));
+    LINNET_TRY(const std::vector<int32_t> history, tokens.turn(std::move(rendered)));
     LINNET_TRY(const Completion c, answer(*engine, history, conversation));
     LINNET_CHECK(write_stdout(json_ ? completion_json(c) + "\n" : "\n"));
     messages.push_back({"assistant", c.text});

@@ -73,9 +73,9 @@ Result<std::vector<int32_t>> Run::tokens(const Tokenizer& tokenizer) const {
   std::vector<ChatMessage> messages;
   if (!system_.empty()) messages.push_back({"system", system_});
   messages.push_back({"user", prompt});
-  LINNET_TRY(const std::string text,
+  LINNET_TRY(const ChatPrompt rendered,
              format.render({.messages = messages_json(messages), .variables = options_.chat_template_kwargs.text}));
-  return format.encode(text);
+  return format.encode(rendered);
 }
 
 Result<int> Run::run() {

@@ -44,8 +44,8 @@ bool is_printable(uint32_t c) { return c < 0x7f ? c >= 0x20 : inside(kPrintable,
 bool is_decimal(uint32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : inside(kDecimal, c); }
 bool is_digit(uint32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : inside(kDigit, c); }
 bool is_numeric(uint32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : inside(kNumeric, c); }
-bool is_alphabetic(uint32_t c) { return char_class(c) == CharClass::letter; }
-bool is_alphanumeric(uint32_t c) { return is_alphabetic(c) || char_class(c) == CharClass::number; }
+bool is_alphabetic(uint32_t c) { return is_letter_class(char_class(c)); }
+bool is_alphanumeric(uint32_t c) { return is_alphabetic(c) || is_number_class(char_class(c)); }
 bool is_upper(uint32_t c) { return c < 0x80 ? c >= 'A' && c <= 'Z' : changes(kLower, c); }
 bool is_lower(uint32_t c) { return c < 0x80 ? c >= 'a' && c <= 'z' : changes(kUpper, c) && !changes(kLower, c); }
 
