@@ -82,8 +82,20 @@ struct RowPlace {
 };
 
 enum class Rope : uint32_t { none, adjacent, half };  // pairs (2i, 2i+1) or (i, i + dims/2)
-enum class Norm : uint32_t { rms, layer };
-enum class Glu : uint32_t { none_silu, silu, gelu_tanh };  // none_*: no gate; else act(gate) * up
+enum class Norm : uint32_t { rms, layer, none };      // none: x as it is
+enum class Glu : uint32_t {
+  silu,
+  gelu_tanh,
+  relu_squared,   // max(x, 0)^2
+  clamped_swish,  // g = min(gate, 7), u = clamp(up, -7, 7): g * sigmoid(1.702 g) * (u + 1); needs a gate
+};
+// The means that norms of queries and keys are taken over, and their weights.
+enum class QkNorm : uint32_t {
+  none,
+  head,      // each head, weight [k_dim] for all of them
+  own_head,  // each head, weight [heads][k_dim]
+  whole,     // all heads together, weight [heads*k_dim]
+};
 
 struct EmbedArgs {
   int64_t n;
@@ -91,6 +103,7 @@ struct EmbedArgs {
   Weight w;               // [vocab][dim]
   float scale;            // multiplies the row (1 for most families)
   float* out;             // [n][dim]
+  bool add;               // adds to what out holds (learned positions)
 };
 
 // out = norm(x) * weight (+ bias), in the forms asked for.
@@ -99,29 +112,56 @@ struct NormArgs {
   int64_t n;
   Norm kind;
   float eps;
-  const float* x;       // [n][out.cols]
+  const float* x;       // [n][out.cols]; may be out.f32
   const float* weight;  // [cols] or null
   const float* bias;    // [cols] or null
   uint32_t forms;       // ActivationForm bits to make besides float32
   Activations out;
+  float* add_to = nullptr;  // [n][cols]: also add_to += add_scale * out
+  float add_scale = 1;
 };
 
-// Q, K and V projections, head norms, rope, and the store into pages.
+// Q, K and V projections, clamp, norms, rope, and the store into pages.
 struct QkvArgs {
   int64_t n;
   Activations x;
   Linear q, k, v;  // rows: heads*k_dim, kv_heads*k_dim, kv_heads*v_dim
   int32_t heads;
-  const float* q_norm;  // [k_dim] or null: RMS norm of each head before rope
-  const float* k_norm;  // [k_dim] or null
+  float clamp;  // 0: none; else Q, K and V are kept in [-clamp, clamp]
+  QkNorm qk_norm;
+  Norm norm_kind;
+  bool norm_after_rope;
+  const float* q_norm;
+  const float* k_norm;
   float norm_eps;
   Rope rope;
-  int32_t rope_dims;  // even, <= k_dim; the rest of a head passes unchanged
-  const float* cos;   // [n][rope_dims/2]: made once per step for all layers (runtime/rope.h)
-  const float* sin;   // [n][rope_dims/2]
+  int32_t rope_dims;     // even, <= k_dim; the rest of a head passes unchanged
+  const float* cos;      // [n][rope_dims/2]: made once per step for all layers (runtime/rope.h)
+  const float* sin;      // [n][rope_dims/2]
+  const float* q_scale;  // [n] or null: multiplies the finished queries of a row
   KvLayer kv;
   const RowPlace* rows;  // [n]; rows of one batch never share a slot
   float* q_out;          // [n][heads*k_dim]
+};
+
+inline constexpr int64_t kMostLatentKey = 1024;  // values per head
+
+// The same for multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): a key's unrotated part and its value come
+// from a latent vector, its last rope_dims values are the same for all heads.
+struct LatentArgs {
+  int64_t n;
+  Activations x;  // input of q
+  Linear q;       // rows: heads*k_dim
+  Activations latent;
+  Linear kv;            // rows: heads*(k_dim - rope_dims + v_dim); of each head first the key's part, then the value
+  const float* k_rope;  // [n][rope_dims], not yet turned
+  Rope rope;
+  int32_t rope_dims;  // the last values of each head
+  const float* cos;   // [n][rope_dims/2]
+  const float* sin;   // [n][rope_dims/2]
+  KvLayer cache;      // kv_heads is the number of heads; k_dim <= kMostLatentKey
+  const RowPlace* rows;
+  float* q_out;  // [n][heads*k_dim]
 };
 
 // softmax(scale * q k^T) v over each row's visible range, all heads, grouped queries.
@@ -132,13 +172,14 @@ struct AttentionArgs {
   KvLayer kv;
   const RowPlace* rows;  // [n]; their keys and values are stored already
   float scale;
-  float softcap;       // 0: none; else s = cap * tanh(s / cap) after the scale
-  const float* sinks;  // [heads] or null: an extra logit per head that takes probability and gives no value
-  uint32_t forms;      // forms of out besides float32
-  Activations out;     // cols = heads*v_dim
+  float softcap;        // 0: none; else s = cap * tanh(s / cap) after the scale
+  const float* sinks;   // [heads] or null: an extra logit per head that takes probability and gives no value
+  const float* slopes;  // [heads] or null: ALiBi, slope * distance is taken off each score (after the soft cap)
+  uint32_t forms;       // forms of out besides float32
+  Activations out;      // cols = heads*v_dim
 };
 
-// y[j] = scale * (W_j x + delta + bias) (+ y[j] when add).
+// y[j] = scale * (W_j x + delta + bias), times sigmoid(gate), soft-capped (+ y[j] when add).
 struct LinearArgs {
   int64_t n;
   Activations x;
@@ -147,17 +188,100 @@ struct LinearArgs {
   float* const* y;        // [count] of [n][rows]
   bool add;               // residual: adds to what y holds
   float scale;
+  const float* gate = nullptr;  // [n] or null
+  float softcap = 0;            // 0: none; else cap * tanh(value / cap)
 };
 
 // out = act(gate x) * (up x), quantized for the next matrix.
 struct GluArgs {
   int64_t n;
   Activations x;
-  Linear gate;  // gate.w.data null for kinds without a gate
+  Linear gate;  // gate.w.data null: act(up x)
   Linear up;
   Glu kind;
   uint32_t forms;
   Activations out;  // cols = up.w.rows
+};
+
+// Which rows go to which experts: slots, sorted by expert, then by row.
+struct Routes {
+  int32_t* first;  // [experts + 1]: expert e has the slots first[e] <= slot < first[e + 1]
+  int32_t* row;    // [n*used] of a slot
+  int32_t* slot;   // [n][used] of a row's choices, best first
+  float* weight;   // [n][used]
+};
+
+inline constexpr int32_t kMostExperts = 4096;
+
+enum class Gating : uint32_t { softmax, sigmoid, softmax_of_chosen };
+
+// Chooses the `used` experts of each row: p = gating(logits), the greatest p + bias win, the lower index where equal.
+// With groups, only those in the groups_used groups whose two best sum highest.
+struct RouteArgs {
+  int64_t n;
+  const float* logits;          // [n][experts]
+  const float* bias;            // [experts] or null: for the choice only, not for the weights
+  int32_t experts, used;        // used <= experts <= kMostExperts
+  int32_t groups, groups_used;  // 1 and 1: none; else groups divides experts, and groups_used groups hold `used`
+  Gating gating;
+  bool normalize;  // weights sum to 1 before they are scaled
+  float scale;
+  Routes out;
+};
+
+// y = scale * sum of weight * (down act(gate x) * (up x)) over a row's experts (+ y when add). Each expert's matrices are
+// read once for all of its rows. `slots` is n*used.
+struct ExpertsArgs {
+  int64_t n;
+  Activations x;
+  int32_t experts, used;
+  const Linear* gate;  // [experts] or null
+  const Linear* up;    // [experts]
+  const Linear* down;  // [experts]
+  Glu kind;
+  Routes routes;
+  uint32_t x_forms;      // forms that x has
+  uint32_t forms;        // forms of hidden besides float32
+  Activations gathered;  // [slots][x.cols], to be overwritten
+  Activations hidden;    // [slots][up rows], to be overwritten
+  float* products;       // [slots][greater of up rows and down rows], to be overwritten
+  float* y;              // [n][down rows]
+  bool add;
+  float scale;
+};
+
+// Short causal convolution, each channel for itself, and silu: out[t] = silu(bias + sum of weight[j] * x[t - taps + 1 + j])
+// over a row's sequence. Rows of one sequence come in the order of their positions, each after the one before it. The
+// state, [taps - 1][channels] float32, lies in the pages at state_offset: in that of the last computed row.
+struct ConvArgs {
+  int64_t n;
+  int64_t channels;
+  int32_t taps;
+  const float* x;       // [n][channels]
+  const float* weight;  // [taps][channels]
+  const float* bias;    // [channels]
+  int64_t state_offset;
+  const RowPlace* rows;  // [n]
+  uint32_t forms;
+  Activations out;  // cols = channels
+};
+
+// Selective scan (Gu and Dao 2023, arXiv 2312.00752): h = h * exp(dt a) + dt b x, out = (c h + d x) * silu(z), with dt
+// softened to log(1 + exp(dt)). The state, [channels][states] float32, lies in the pages as that of ConvArgs.
+struct ScanArgs {
+  int64_t n;
+  int64_t channels, states;
+  const float* x;   // [n][channels]
+  const float* dt;  // [n][channels]
+  const float* z;   // [n][channels]
+  const float* b;   // [n][states]
+  const float* c;   // [n][states]
+  const float* a;   // [channels][states]
+  const float* d;   // [channels]
+  int64_t state_offset;
+  const RowPlace* rows;  // [n]
+  uint32_t forms;
+  Activations out;  // cols = channels
 };
 
 // Turns the keys of one page by an angle per rope pair, in place (context shift: the sinks move forward).
@@ -165,6 +289,7 @@ struct RotateArgs {
   std::byte* page;
   KvLayer kv;
   Rope rope;
+  int32_t rope_first;  // the first value of a head that is turned
   int32_t rope_dims;
   const float* cos;  // [rope_dims/2]
   const float* sin;
@@ -188,9 +313,14 @@ struct Kernels {
   void (*embed)(Exec&, const EmbedArgs&);
   void (*norm)(Exec&, const NormArgs&);
   void (*qkv)(Exec&, const QkvArgs&);
+  void (*latent)(Exec&, const LatentArgs&);
   void (*attention)(Exec&, const AttentionArgs&);
   void (*linear)(Exec&, const LinearArgs&);
   void (*glu)(Exec&, const GluArgs&);
+  void (*route)(Exec&, const RouteArgs&);
+  void (*experts)(Exec&, const ExpertsArgs&);
+  void (*conv)(Exec&, const ConvArgs&);
+  void (*scan)(Exec&, const ScanArgs&);
   void (*rotate)(Exec&, const RotateArgs&);
 
   // Scans over one row of logits, for the sampler; single-threaded, callable from any thread.

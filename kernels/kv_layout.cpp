@@ -53,7 +53,7 @@ void load_v_row(const std::byte* page, const KvLayer& kv, int64_t slot, float* v
 
 void store_k_row(std::byte* page, const KvLayer& kv, int64_t slot, const float* k) {
   for (int64_t head = 0; head < kv.kv_heads; ++head, k += kv.k_dim)
-    store_key<Scalar>(k_head(page, kv, head), kv.type, kv.k_dim, kv.k_dim, slot, k);
+    store_key<Scalar>(k_head(page, kv, head), kv.type, kv.k_dim, 0, kv.k_dim, slot, k);
 }
 
 void store_v_row(std::byte* page, const KvLayer& kv, int64_t slot, const float* v) {

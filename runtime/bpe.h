@@ -1,5 +1,5 @@
-// Byte-level BPE ("gpt2" vocabularies): words of bytes, merged in the order of the merge list.
-// Source: Sennrich et al. 2016; the byte alphabet of GPT-2 (byte_alphabet.h).
+// Byte-pair encoding ("gpt2" and "gemma4" vocabularies): words of bytes, or of characters, merged in the order of the
+// merge list. Source: Sennrich et al. 2016; the byte alphabet of GPT-2 (byte_alphabet.h).
 //
 //   tokenizer.ggml.merges   string[m]: "left right", best first
 #pragma once
@@ -12,23 +12,25 @@
 #include "gguf/reader.h"
 #include "runtime/merge.h"
 #include "runtime/pretokenizer.h"
+#include "runtime/text_model.h"
 #include "runtime/vocabulary.h"
 
 namespace linnet {
 
 inline constexpr uint64_t kMaxMerges = uint64_t(1) << 22;
 
-// The vocabulary must outlive it. Immutable, so usable from any thread.
-class Bpe {
+// The vocabulary must outlive it.
+class Bpe : public TextModel {
  public:
   // `unknown`: the token of a byte that has none; -1: such bytes are left out.
   static Result<Bpe> load(const Gguf& gguf, const Vocabulary& vocabulary, int32_t unknown);
 
-  // Appends the tokens of a text (at most 1 GiB). Returns the number of merge-queue entries made.
-  uint64_t encode(std::string_view text, std::vector<int32_t>& out) const;
+  // A step is a character that the pre-tokenizer looks at, or an entry of the merge queue.
+  uint64_t encode(std::string_view text, std::vector<int32_t>& out) const override;
   const Pretokenizer& pretokenizer() const { return *pretokenizer_; }
 
  private:
+  class Words;
   struct Slot {
     uint64_t pair = UINT64_MAX;  // left id << 32 | right id; UINT64_MAX: free
     Merge merge;                 // priority: index in the list
@@ -40,6 +42,7 @@ class Bpe {
   Status insert(uint64_t pair, Merge merge);
   Merge find(uint64_t pair) const;
   int32_t whole(std::string_view word) const;
+  uint64_t encode_word(std::string_view word, MergeScratch& scratch, std::vector<int32_t>& out) const;
 
   const Vocabulary* vocabulary_;
   const Pretokenizer* pretokenizer_;

@@ -69,7 +69,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
                 model->tokenizer().size(), model->facts.vocab);
   }
   EngineOptions options = given;
-  if (options.context == 0) options.context = model->facts.context;
+  options.context = model->context_for(options.context);
   if (options.cache_tokens == 0) {
     options.cache_tokens = std::min(options.context * options.max_concurrent, options.context + 100000);
   }

@@ -10,6 +10,10 @@ namespace linnet {
 
 struct LayerGroup {
   int64_t window = 0;  // 0: every earlier position is visible; else the last `window` positions, own included
+  bool causal = true;  // false: rows see the whole sequence, so that all of it must be computed in one step
+  // true: a page holds the layers' state after its last computed position (of each layer [taps - 1][inner] and
+  // [inner][states] float32, at k_offset and v_offset) instead of keys and values, and a row needs the page before it.
+  bool recurrent = false;
   int32_t kv_heads = 0;
   int32_t k_dim = 0;
   int32_t v_dim = 0;

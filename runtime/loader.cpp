@@ -2,6 +2,10 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <numbers>
+
+#include "gguf/base/math.h"
 #include "gguf/codec.h"
 #include "kernels/kv_layout.h"
 #include "runtime/arch/arch.h"
@@ -29,6 +33,28 @@ Result<Facts> read_facts(const Gguf& file) {
               known_architectures());
 }
 
+// Rows [first, first + count) of a matrix, as one of its own.
+Linear rows_of(const Linear& all, int64_t first, int64_t count) {
+  Linear part = all;
+  part.w.data = static_cast<const std::byte*>(all.w.data) + first * row_bytes(*type_info(all.w.type), all.w.cols);
+  part.w.rows = count;
+  if (all.bias) part.bias = all.bias + first;
+  return part;
+}
+
+// The slopes of Press et al. 2021: 2^(-bias h / n) for h = 1..n, n the greatest power of two; further heads take the
+// odd steps of half that exponent.
+std::vector<float> alibi_slopes(int64_t heads, float bias) {
+  int64_t n = 1;
+  while (2 * n <= heads) n *= 2;
+  std::vector<float> slopes;
+  for (int64_t h = 0; h < heads; ++h) {
+    const double step = h < n ? static_cast<double>(h + 1) : static_cast<double>(2 * (h - n) + 1) / 2;
+    slopes.push_back(static_cast<float>(math::exp(-double{bias} * step / static_cast<double>(n) * std::numbers::ln2)));
+  }
+  return slopes;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Model>> Loader::load(Gguf file, const ModelOptions& options) {
@@ -40,7 +66,7 @@ Result<std::shared_ptr<const Model>> Loader::load(Gguf file, const ModelOptions&
   LINNET_CHECK(loader.read_global_tensors());
   // One by one: a wrong number of layers costs nothing before the first missing one is found.
   for (int64_t i = 0; i < model->facts.layers; ++i) LINNET_CHECK(loader.read_layer(i));
-  LINNET_CHECK(loader.make_group());
+  loader.make_groups();
   loader.note_unknown_tensors();
   return std::shared_ptr<const Model>(std::move(model));
 }
@@ -79,7 +105,7 @@ Result<const float*> Loader::vector(const Tensor& t) {
   if (t.type != Type::f32 && t.type != Type::f16 && t.type != Type::bf16)
     return fail(Code::gguf_norm_type, "tensor {} has type {}, expected F32, F16 or BF16 for a norm, bias or factor",
                 t.name, type_info(t.type)->name);
-  const auto n = static_cast<int64_t>(t.dims[0]);
+  const auto n = static_cast<int64_t>(t.dims[0] * t.rows());
   LINNET_TRY(Aligned<float> values, Aligned<float>::make(n));
   codec(t.type)->decode(t.data, values.data(), n);
   const float* data = values.data();
@@ -87,21 +113,34 @@ Result<const float*> Loader::vector(const Tensor& t) {
   return data;
 }
 
-Result<const float*> Loader::required_vector(const std::string& name, int64_t size) {
-  LINNET_TRY(const Tensor* t, require(name, {static_cast<uint64_t>(size)}));
+Result<const float*> Loader::required_vector(const std::string& name, std::initializer_list<uint64_t> dims) {
+  LINNET_TRY(const Tensor* t, require(name, dims));
   return vector(*t);
 }
 
-Result<const float*> Loader::optional_vector(const std::string& name, int64_t size) {
-  LINNET_TRY(const Tensor* t, optional(name, {static_cast<uint64_t>(size)}));
+Result<const float*> Loader::optional_vector(const std::string& name, std::initializer_list<uint64_t> dims) {
+  LINNET_TRY(const Tensor* t, optional(name, dims));
   if (!t) return static_cast<const float*>(nullptr);
   return vector(*t);
 }
 
-Status Loader::read_linear(const std::string& name, int64_t rows, int64_t cols, Linear& out) {
-  LINNET_TRY(const Tensor* t, require(name + ".weight", {static_cast<uint64_t>(cols), static_cast<uint64_t>(rows)}));
+Result<const float*> Loader::bias(const std::string& name, std::initializer_list<uint64_t> dims, uint32_t kind) {
+  return model_.facts.biases & kind ? required_vector(name, dims) : optional_vector(name, dims);
+}
+
+Status Loader::read_linear(const std::string& name, int64_t rows, int64_t cols, uint32_t bias_kind, Linear& out) {
+  LINNET_TRY(const Tensor* t, require(name + ".weight", {uint64_t(cols), uint64_t(rows)}));
   LINNET_TRY(out.w, matrix(*t));
-  LINNET_TRY(out.bias, optional_vector(name + ".bias", rows));
+  LINNET_TRY(out.bias, bias(name + ".bias", {uint64_t(rows)}, bias_kind));
+  return {};
+}
+
+Status Loader::read_norm(const std::string& name, NormWeights& out) {
+  const Facts& f = model_.facts;
+  out.kind = f.norm;
+  if (!f.norm_weights) return {};
+  LINNET_TRY(out.weight, required_vector(name + ".weight", {uint64_t(f.dim)}));
+  LINNET_TRY(out.bias, bias(name + ".bias", {uint64_t(f.dim)}, kNormBias));
   return {};
 }
 
@@ -113,65 +152,245 @@ Status Loader::read_global_tensors() {
     return fail(Code::gguf_vocabulary,
                 "tokenizer.ggml.tokens has {} entries but token_embd.weight has {} rows; they must agree", f.vocab,
                 embd->dims[1]);
-  LINNET_TRY(embd, require("token_embd.weight", {static_cast<uint64_t>(f.dim), static_cast<uint64_t>(f.vocab)}));
+  LINNET_TRY(embd, require("token_embd.weight", {uint64_t(f.dim), uint64_t(f.vocab)}));
   LINNET_TRY(model_.token_embd, matrix(*embd));
-  LINNET_TRY(model_.output_norm, required_vector("output_norm.weight", f.dim));
-  if (model_.file_.tensor("output.weight")) {
-    LINNET_CHECK(read_linear("output", f.vocab, f.dim, model_.output));
+  if (f.embd_norm) LINNET_CHECK(read_norm("token_embd_norm", model_.embd_norm));
+  if (f.positions) {
+    LINNET_TRY(const Tensor* t, require("position_embd.weight", {uint64_t(f.dim), uint64_t(f.context)}));
+    LINNET_TRY(model_.position_embd, matrix(*t));
+  }
+  if (f.token_types) {
+    LINNET_TRY(const Tensor* t, require("token_types.weight", {uint64_t(f.dim), 2}));
+    LINNET_TRY(model_.token_types, matrix(*t));
+  }
+  if (f.alibi > 0) model_.alibi_slopes = alibi_slopes(f.heads, f.alibi);
+  LINNET_CHECK(read_rope_factors());
+  if (!f.logits) return {};
+  LINNET_CHECK(read_norm("output_norm", model_.output_norm));
+  if (has("output.weight")) {
+    LINNET_CHECK(read_linear("output", f.vocab, f.dim, kOutputBias, model_.output));
   } else {
     model_.output.w = model_.token_embd;  // tied
+    LINNET_TRY(model_.output.bias, bias("output.bias", {uint64_t(f.vocab)}, kOutputBias));
   }
-  const int64_t pairs = f.rope_facts.dims / 2;
-  LINNET_TRY(const float* factors, optional_vector("rope_freqs.weight", pairs));
-  if (factors) model_.rope_factors.assign(factors, factors + pairs);
-  for (const float factor : model_.rope_factors)
-    if (!(factor > 0 && factor < 1e9f))
-      return fail(Code::gguf_hparams, "tensor rope_freqs.weight holds {}, expected positive frequency divisors",
-                  factor);
+  return {};
+}
+
+Status Loader::read_rope_factors() {
+  const Facts& f = model_.facts;
+  if (f.rope == Rope::none) return {};
+  const auto pairs = uint64_t(f.ropes[0].dims / 2);
+  const bool lengths = has("rope_factors_long.weight") || has("rope_factors_short.weight");
+  const auto read = [&](const char* name, bool required, std::vector<float>& out) -> Status {
+    LINNET_TRY(const float* factors, required ? required_vector(name, {pairs}) : optional_vector(name, {pairs}));
+    if (factors) out.assign(factors, factors + pairs);
+    for (const float factor : out)
+      if (!(factor > 0 && factor < 1e9f))
+        return fail(Code::gguf_hparams, "tensor {} holds {}, expected positive frequency divisors", name, factor);
+    return {};
+  };
+  LINNET_CHECK(read(lengths ? "rope_factors_short.weight" : "rope_freqs.weight", lengths, model_.rope_factors));
+  if (lengths) LINNET_CHECK(read("rope_factors_long.weight", true, model_.rope_factors_long));
   return {};
 }
 
 Status Loader::read_layer(int64_t index) {
   const Facts& f = model_.facts;
+  const LayerFacts& facts = f.layer[static_cast<size_t>(index)];
   LayerWeights& l = model_.layers.emplace_back();
   const std::string blk = fmt::format("blk.{}.", index);
-  LINNET_TRY(l.attn_norm, required_vector(blk + "attn_norm.weight", f.dim));
-  LINNET_CHECK(read_linear(blk + "attn_q", f.heads * f.k_dim, f.dim, l.q));
-  LINNET_CHECK(read_linear(blk + "attn_k", f.kv_heads * f.k_dim, f.dim, l.k));
-  LINNET_CHECK(read_linear(blk + "attn_v", f.kv_heads * f.v_dim, f.dim, l.v));
-  LINNET_CHECK(read_linear(blk + "attn_output", f.dim, f.heads * f.v_dim, l.o));
-  LINNET_TRY(l.ffn_norm, required_vector(blk + "ffn_norm.weight", f.dim));
-  LINNET_CHECK(read_linear(blk + "ffn_gate", f.ffn, f.dim, l.gate));
-  LINNET_CHECK(read_linear(blk + "ffn_up", f.ffn, f.dim, l.up));
-  LINNET_CHECK(read_linear(blk + "ffn_down", f.dim, f.ffn, l.down));
-  l.group = 0;
-  l.index_in_group = static_cast<int32_t>(index);
+  if (f.recurrent.inner > 0) return read_recurrent(blk, l);
+  if (f.pre_norms) {
+    LINNET_CHECK(read_norm(blk + "attn_norm", l.attn_norm));
+    // Two norms of the same input: attention's is the second.
+    if (f.parallel && has(blk + "attn_norm_2.weight")) {
+      l.ffn_norm = l.attn_norm;
+      LINNET_CHECK(read_norm(blk + "attn_norm_2", l.attn_norm));
+    } else if (!f.ffn_norm_optional || has(blk + f.ffn_norm + ".weight")) {
+      LINNET_CHECK(read_norm(blk + f.ffn_norm, l.ffn_norm));
+    }
+  }
+  if (f.post_norms) {
+    LINNET_CHECK(read_norm(blk + f.attn_post_norm, l.attn_post_norm));
+    LINNET_CHECK(read_norm(blk + f.ffn_post_norm, l.ffn_post_norm));
+  }
+  LINNET_CHECK(f.latent.kv_rank > 0 ? read_latent(blk, facts, l) : read_attention(blk, facts, l));
+  LINNET_CHECK(read_linear(blk + "attn_output", f.dim, facts.heads * f.v_dim, kAttnOutputBias, l.o));
+  if (f.sinks) { LINNET_TRY(l.sinks, required_vector(blk + "attn_sinks.weight", {uint64_t(facts.heads)})); }
+  return facts.ffn > 0 ? read_ffn(blk, facts, l) : read_experts(blk, l);
+}
+
+Status Loader::read_attention(const std::string& blk, const LayerFacts& facts, LayerWeights& l) {
+  const Facts& f = model_.facts;
+  const int64_t q_rows = facts.heads * f.k_dim, k_rows = facts.kv_heads * f.k_dim, v_rows = facts.kv_heads * f.v_dim;
+  if (has(blk + "attn_qkv.weight")) {
+    Linear all;
+    LINNET_CHECK(read_linear(blk + "attn_qkv", q_rows + k_rows + v_rows, f.dim, kQkvBias, all));
+    l.q = rows_of(all, 0, q_rows);
+    l.k = rows_of(all, q_rows, k_rows);
+    l.v = rows_of(all, q_rows + k_rows, v_rows);
+  } else {
+    LINNET_CHECK(read_linear(blk + "attn_q", q_rows, f.dim, kQkvBias, l.q));
+    LINNET_CHECK(read_linear(blk + "attn_k", k_rows, f.dim, kQkvBias, l.k));
+    LINNET_CHECK(read_linear(blk + "attn_v", v_rows, f.dim, kQkvBias, l.v));
+  }
+  return read_qk_norms(blk, facts, l);
+}
+
+Status Loader::read_qk_norms(const std::string& blk, const LayerFacts& facts, LayerWeights& l) {
+  const Facts& f = model_.facts;
+  if (f.qk_norm == QkNorm::none || (f.qk_norm_optional && !has(blk + "attn_q_norm.weight"))) return {};
+  l.qk_norm = f.qk_norm;
+  const auto read = [&](const char* name, int64_t heads) -> Result<const float*> {
+    const auto dim = uint64_t(f.k_dim), count = uint64_t(heads);
+    if (f.qk_norm == QkNorm::own_head) return required_vector(blk + name, {dim, count});
+    return required_vector(blk + name, {f.qk_norm == QkNorm::whole ? dim * count : dim});
+  };
+  LINNET_TRY(l.q_norm, read("attn_q_norm.weight", facts.heads));
+  LINNET_TRY(l.k_norm, read("attn_k_norm.weight", facts.kv_heads));
   return {};
 }
 
-Status Loader::make_group() {
+Status Loader::read_latent(const std::string& blk, const LayerFacts& facts, LayerWeights& l) {
   const Facts& f = model_.facts;
+  const int64_t rope = f.ropes[0].dims, q_rows = facts.heads * f.k_dim;
+  if (f.latent.q_rank > 0) {
+    LINNET_CHECK(read_linear(blk + "attn_q_a", f.latent.q_rank, f.dim, 0, l.latent.q_a));
+    LINNET_TRY(l.latent.q_a_norm, required_vector(blk + "attn_q_a_norm.weight", {uint64_t(f.latent.q_rank)}));
+    LINNET_CHECK(read_linear(blk + "attn_q_b", q_rows, f.latent.q_rank, 0, l.q));
+  } else {
+    LINNET_CHECK(read_linear(blk + "attn_q", q_rows, f.dim, 0, l.q));
+  }
+  Linear kv_a;
+  LINNET_CHECK(read_linear(blk + "attn_kv_a_mqa", f.latent.kv_rank + rope, f.dim, 0, kv_a));
+  l.latent.kv_a = rows_of(kv_a, 0, f.latent.kv_rank);
+  l.latent.k_rope = rows_of(kv_a, f.latent.kv_rank, rope);
+  LINNET_TRY(l.latent.kv_a_norm, required_vector(blk + "attn_kv_a_norm.weight", {uint64_t(f.latent.kv_rank)}));
+  return read_linear(blk + "attn_kv_b", facts.heads * (f.k_dim - rope + f.v_dim), f.latent.kv_rank, 0, l.latent.kv_b);
+}
+
+Status Loader::read_recurrent(const std::string& blk, LayerWeights& l) {
+  const RecurrentFacts& r = model_.facts.recurrent;
+  LayerWeights::Recurrent& out = l.recurrent;
+  LINNET_CHECK(read_norm(blk + "attn_norm", l.attn_norm));
+  Linear in, low;
+  LINNET_CHECK(read_linear(blk + "ssm_in", 2 * r.inner, model_.facts.dim, 0, in));
+  out.x = rows_of(in, 0, r.inner);
+  out.z = rows_of(in, r.inner, r.inner);
+  LINNET_CHECK(read_linear(blk + "ssm_x", r.rank + 2 * r.states, r.inner, 0, low));
+  out.dt_low = rows_of(low, 0, r.rank);
+  out.b = rows_of(low, r.rank, r.states);
+  out.c = rows_of(low, r.rank + r.states, r.states);
+  LINNET_CHECK(read_linear(blk + "ssm_dt", r.inner, r.rank, kQkvBias, out.dt));
+  LINNET_CHECK(read_linear(blk + "ssm_out", model_.facts.dim, r.inner, 0, out.out));
+  const auto inner = uint64_t(r.inner);
+  LINNET_TRY(const float* taps, required_vector(blk + "ssm_conv1d.weight", {uint64_t(r.taps), inner}));
+  LINNET_TRY(Aligned<float> turned, Aligned<float>::make(r.taps * r.inner));  // tap by tap, so that channels are lanes
+  for (int64_t c = 0; c < r.inner; ++c)
+    for (int64_t j = 0; j < r.taps; ++j) turned[j * r.inner + c] = taps[c * r.taps + j];
+  out.conv = turned.data();
+  model_.vectors_.push_back(std::move(turned));
+  LINNET_TRY(out.conv_bias, required_vector(blk + "ssm_conv1d.bias", {inner}));
+  LINNET_TRY(out.a, required_vector(blk + "ssm_a", {uint64_t(r.states), inner}));
+  LINNET_TRY(out.d, required_vector(blk + "ssm_d", {inner}));
+  return {};
+}
+
+Status Loader::read_ffn(const std::string& blk, const LayerFacts& facts, LayerWeights& l) {
+  const Facts& f = model_.facts;
+  if (f.gate_in_up) {
+    Linear both;
+    LINNET_CHECK(read_linear(blk + "ffn_up", 2 * facts.ffn, f.dim, kFfnBias, both));
+    l.gate = rows_of(both, 0, facts.ffn);
+    l.up = rows_of(both, facts.ffn, facts.ffn);
+  } else {
+    if (f.gate) LINNET_CHECK(read_linear(blk + "ffn_gate", facts.ffn, f.dim, kFfnBias, l.gate));
+    LINNET_CHECK(read_linear(blk + "ffn_up", facts.ffn, f.dim, kFfnBias, l.up));
+  }
+  return read_linear(blk + "ffn_down", f.dim, facts.ffn, kFfnBias, l.down);
+}
+
+Status Loader::read_experts(const std::string& blk, LayerWeights& l) {
+  const Facts& f = model_.facts;
+  const ExpertFacts& e = f.experts;
+  LINNET_CHECK(read_linear(blk + "ffn_gate_inp", e.count, f.dim, kRouterBias, l.router));
+  LINNET_TRY(l.choice_bias, optional_vector(blk + "exp_probs_b.bias", {uint64_t(e.count)}));
+  LINNET_CHECK(read_expert_matrices(blk + "ffn_gate", e.ffn, f.dim, l.expert_gate));
+  LINNET_CHECK(read_expert_matrices(blk + "ffn_up", e.ffn, f.dim, l.expert_up));
+  LINNET_CHECK(read_expert_matrices(blk + "ffn_down", f.dim, e.ffn, l.expert_down));
+  if (e.shared_ffn == 0) return {};
+  LINNET_CHECK(read_linear(blk + "ffn_gate_shexp", e.shared_ffn, f.dim, 0, l.gate));
+  LINNET_CHECK(read_linear(blk + "ffn_up_shexp", e.shared_ffn, f.dim, 0, l.up));
+  LINNET_CHECK(read_linear(blk + "ffn_down_shexp", f.dim, e.shared_ffn, 0, l.down));
+  LINNET_TRY(const Tensor* gate, optional(blk + "ffn_gate_inp_shexp.weight", {uint64_t(f.dim)}));
+  if (gate) { LINNET_TRY(l.shared_gate.w, matrix(*gate)); }
+  return {};
+}
+
+// All experts in one tensor, or, in older files, one tensor each.
+Status Loader::read_expert_matrices(const std::string& name, int64_t rows, int64_t cols, std::vector<Linear>& out) {
+  const int64_t count = model_.facts.experts.count;
+  out.resize(static_cast<size_t>(count));
+  if (has(name + ".0.weight")) {
+    for (int64_t i = 0; i < count; ++i)
+      LINNET_CHECK(read_linear(fmt::format("{}.{}", name, i), rows, cols, kExpertBias, out[static_cast<size_t>(i)]));
+    return {};
+  }
+  LINNET_TRY(const Tensor* t, require(name + "_exps.weight", {uint64_t(cols), uint64_t(rows), uint64_t(count)}));
+  Linear all;
+  LINNET_TRY(all.w, matrix(*t));
+  LINNET_TRY(all.bias, bias(name + "_exps.bias", {uint64_t(rows), uint64_t(count)}, kExpertBias));
+  for (int64_t i = 0; i < count; ++i) out[static_cast<size_t>(i)] = rows_of(all, i * rows, rows);
+  return {};
+}
+
+void Loader::make_recurrent_group() {
+  const RecurrentFacts& r = model_.facts.recurrent;
   LayerGroup g;
-  g.window = f.window;
-  g.kv_heads = static_cast<int32_t>(f.kv_heads);
-  g.k_dim = static_cast<int32_t>(f.k_dim);
-  g.v_dim = static_cast<int32_t>(f.v_dim);
-  g.type = options_.kv_type;
-  if (g.type == KvType::q8_0 && (f.k_dim % 32 != 0 || f.v_dim % 32 != 0)) {
-    g.type = KvType::f16;
+  g.recurrent = true;
+  g.window = 2;
+  for (size_t i = 0; i < model_.layers.size(); ++i) {
+    model_.layers[i].index_in_group = static_cast<int32_t>(i);
+    const int64_t conv_bytes = ((r.taps - 1) * r.inner * 4 + 63) / 64 * 64;
+    g.layers.push_back({KvType::f32, 0, 0, 0, g.page_bytes, g.page_bytes + conv_bytes});
+    g.page_bytes += conv_bytes + (r.inner * r.states * 4 + 63) / 64 * 64;
+  }
+  model_.groups_.push_back(std::move(g));
+}
+
+// Layers of the same window and heads share pages.
+void Loader::make_groups() {
+  const Facts& f = model_.facts;
+  if (f.recurrent.inner > 0) return make_recurrent_group();
+  std::vector<LayerGroup>& groups = model_.groups_;
+  KvType type = options_.kv_type;
+  if (type == KvType::q8_0 && (f.k_dim % 32 != 0 || f.v_dim % 32 != 0)) {
+    type = KvType::f16;
     model_.warnings.push_back(
         fmt::format("q8_0 pages need heads of a multiple of 32 values, this model's have {} and {}; "
                     "f16 pages are used",
                     f.k_dim, f.v_dim));
   }
-  for (int64_t i = 0; i < f.layers; ++i) {
-    KvLayer l{g.type, g.kv_heads, g.k_dim, g.v_dim, g.page_bytes, 0};
-    l.v_offset = l.k_offset + kv_part_bytes(l.type, l.kv_heads, l.k_dim);
-    g.page_bytes = l.v_offset + kv_part_bytes(l.type, l.kv_heads, l.v_dim);
-    g.layers.push_back(l);
+  for (size_t i = 0; i < f.layer.size(); ++i) {
+    const LayerFacts& l = f.layer[i];
+    const auto same = [&](const LayerGroup& g) { return g.window == l.window && g.kv_heads == l.kv_heads; };
+    auto g = std::find_if(groups.begin(), groups.end(), same);
+    if (g == groups.end()) {
+      g = groups.emplace(groups.end());
+      g->window = l.window;
+      g->causal = f.causal;
+      g->kv_heads = static_cast<int32_t>(l.kv_heads);
+      g->k_dim = static_cast<int32_t>(f.k_dim);
+      g->v_dim = static_cast<int32_t>(f.v_dim);
+      g->type = type;
+    }
+    model_.layers[i].group = static_cast<int32_t>(g - groups.begin());
+    model_.layers[i].index_in_group = static_cast<int32_t>(g->layers.size());
+    KvLayer kv{g->type, g->kv_heads, g->k_dim, g->v_dim, g->page_bytes, 0};
+    kv.v_offset = kv.k_offset + kv_part_bytes(kv.type, kv.kv_heads, kv.k_dim);
+    g->page_bytes = kv.v_offset + kv_part_bytes(kv.type, kv.kv_heads, kv.v_dim);
+    g->layers.push_back(kv);
   }
-  model_.groups_.push_back(std::move(g));
-  return {};
 }
 
 void Loader::note_unknown_tensors() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,35 +13,48 @@
 #include "gguf/base/error.h"
 #include "gguf/reader.h"
 #include "kernels/kernels.h"
+#include "runtime/facts.h"
 #include "runtime/layer_group.h"
-#include "runtime/rope.h"
 #include "runtime/tokenizer.h"
 
 namespace linnet {
 
-// What an architecture is: plain fields, filled by one function per family (runtime/arch/).
-struct Facts {
-  std::string architecture;
-  int64_t layers = 0, dim = 0, heads = 0, kv_heads = 0, k_dim = 0, v_dim = 0, ffn = 0, vocab = 0;
-  int64_t context = 0;  // positions it was trained for
-  Norm norm = Norm::rms;
-  float norm_eps = 1e-5f;
-  Glu glu = Glu::silu;
-  Rope rope = Rope::adjacent;
-  RopeFacts rope_facts;
-  float attention_scale = 0;    // 1/sqrt(k_dim) for most
-  float attention_softcap = 0;  // 0: none
-  float embedding_scale = 1, residual_scale = 1, logit_scale = 1;
-  int64_t window = 0;  // 0: full attention
+// A norm of a layer; kind none: there is none.
+struct NormWeights {
+  Norm kind = Norm::none;
+  const float* weight = nullptr;  // [dim] or null
+  const float* bias = nullptr;
 };
 
 struct LayerWeights {
-  const float* attn_norm = nullptr;  // [dim]
-  Linear q, k, v, o;
-  const float* q_norm = nullptr;  // [k_dim] or null
+  NormWeights attn_norm, attn_post_norm;
+  Linear q, k, v, o;              // of latent attention: q from q_a's output or x, k and v are parts of kv_b
+  const float* q_norm = nullptr;  // as Facts::qk_norm says, or null
   const float* k_norm = nullptr;
-  const float* ffn_norm = nullptr;  // [dim]
-  Linear gate, up, down;
+  const float* sinks = nullptr;  // [heads] or null
+  struct Latent {
+    Linear q_a, kv_a, k_rope, kv_b;  // q_a absent: q comes from x
+    const float* q_a_norm = nullptr;
+    const float* kv_a_norm = nullptr;
+  } latent;
+
+  // Of a state space layer, instead of attention and FFN.
+  struct Recurrent {
+    Linear x, z, dt_low, b, c, dt, out;
+    const float* conv = nullptr;  // [taps][inner]
+    const float* conv_bias = nullptr;
+    const float* a = nullptr;  // [inner][states]
+    const float* d = nullptr;  // [inner]
+  } recurrent;
+
+  NormWeights ffn_norm, ffn_post_norm;
+  Linear gate, up, down;               // the dense network, or the experts that every row uses; gate absent: act(up x)
+  Linear shared_gate;                  // [1][dim]: how much of the shared experts a row takes; absent: all
+  Linear router;                       // [experts][dim]
+  const float* choice_bias = nullptr;  // [experts] or null
+  std::vector<Linear> expert_gate, expert_up, expert_down;  // [experts] each; empty: no experts
+
+  QkNorm qk_norm = QkNorm::none;
   int32_t group = 0;  // index into Model::groups()
   int32_t index_in_group = 0;
 };
@@ -59,28 +73,30 @@ class Model {
 
   Facts facts;
   std::vector<LayerWeights> layers;
-  Weight token_embd;  // [vocab][dim]
-  const float* output_norm = nullptr;
-  Linear output;                      // [vocab][dim]; the embedding itself when tied
-  std::vector<float> rope_factors;    // [rope_dims/2] frequency divisors, or empty
+  Weight token_embd;     // [vocab][dim]
+  Weight position_embd;  // [context][dim], or no data: learned positions
+  Weight token_types;    // [types][dim], or no data
+  NormWeights embd_norm, output_norm;
+  Linear output;  // [vocab][dim]; the embedding itself when tied; no data: an encoder
+  // Frequency divisors, [rope_dims/2] or empty. With the long ones, `rope_factors` are for contexts up to
+  // RopeFacts::original_context and these for longer ones.
+  std::vector<float> rope_factors, rope_factors_long;
+  std::vector<float> alibi_slopes;    // [heads], or empty
   std::vector<std::string> warnings;  // sentences: unknown tensors, a kv type that was replaced
 
   const Gguf& file() const { return file_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   std::span<const LayerGroup> groups() const { return groups_; }
+  // The context for a wish: 0 is what the model was trained for; learned positions end somewhere.
+  int64_t context_for(int64_t wish) const;
+  // Calls visit(weight, share) for every matrix; `share` of its kind are used by a decode step: 1, or used / experts.
+  void for_each_matrix(const std::function<void(const Weight&, double share)>& visit) const;
   uint64_t weight_bytes() const;               // all tensors
   uint64_t bytes_per_token() const;            // weight bytes read by a decode step (without KV)
   uint64_t multiplications_per_token() const;  // of its matrix products (without attention)
 
  private:
   friend class Loader;
-  // Every matrix that a decode step multiplies with.
-  template <class Visit>
-  void for_each_matrix(Visit visit) const {
-    for (const LayerWeights& l : layers)
-      for (const Linear* m : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) visit(m->w);
-    visit(output.w);
-  }
   Model(Gguf file, Tokenizer tokenizer) : file_(std::move(file)), tokenizer_(std::move(tokenizer)) {}
   Gguf file_;
   Tokenizer tokenizer_;

@@ -1,159 +1,161 @@
 #include "runtime/pretokenizer.h"
 
-#include <cstdint>
-
-#include "gguf/base/utf8.h"
-#include "runtime/unicode.h"
+#include "runtime/pretokenizer_steps.h"
 
 namespace linnet {
 namespace {
 
-struct Char {
-  uint32_t code_point;
-  CharClass cls;
-  size_t end;            // where the next character begins
-  bool present = false;  // false: the end of the text
+using namespace steps;  // NOLINT: this file is a list of them
+
+template <class... Steps>
+uint64_t split(std::string_view text, WordSink& sink) {
+  uint64_t looked = 0;
+  cut<Steps...>(Piece(text, looked), [&](const Piece& word) { sink.word(word.text()); });
+  return looked;
+}
+
+// ---- classes that only one family has ----
+
+// [\p{P}\$\+<=>\^~\|]: without the grave accent
+bool is_default_sign(const Char& c) { return is_punctuation_or_ascii(c) && c.code_point != '`'; }
+
+// Cased letters, as deepseek-llm lists them.
+bool is_cased_letter(const Char& c) {
+  static constexpr uint32_t kRanges[][2] = {
+      {0x41, 0x5a},       {0x61, 0x7a},       {0xb5, 0xb5},       {0xc0, 0xd6},       {0xd8, 0xf6},
+      {0xf8, 0x1ba},      {0x1bc, 0x1bf},     {0x1c4, 0x293},     {0x295, 0x2af},     {0x370, 0x373},
+      {0x376, 0x377},     {0x37b, 0x37d},     {0x37f, 0x37f},     {0x386, 0x386},     {0x388, 0x38a},
+      {0x38c, 0x38c},     {0x38e, 0x3a1},     {0x3a3, 0x3f5},     {0x3f7, 0x481},     {0x48a, 0x52f},
+      {0x531, 0x556},     {0x10a0, 0x10c5},   {0x13a0, 0x13f5},   {0x13f8, 0x13fd},   {0x1c90, 0x1cba},
+      {0x1cbd, 0x1cbf},   {0x1d00, 0x1d2b},   {0x1d6b, 0x1d77},   {0x1d79, 0x1d9a},   {0x1e00, 0x1f15},
+      {0x1f18, 0x1f1d},   {0x1f20, 0x1f45},   {0x1f48, 0x1f4d},   {0x1f50, 0x1f57},   {0x1f59, 0x1f59},
+      {0x1f5b, 0x1f5b},   {0x1f5d, 0x1f5d},   {0x1f5f, 0x1f7d},   {0x1f80, 0x1fb4},   {0x1fb6, 0x1fbc},
+      {0x1fbe, 0x1fbe},   {0x1fc2, 0x1fc4},   {0x1fc6, 0x1fcc},   {0x1fd0, 0x1fd3},   {0x1fd6, 0x1fdb},
+      {0x1fe0, 0x1fec},   {0x1ff2, 0x1ff4},   {0x1ff6, 0x1ffc},   {0x2102, 0x2102},   {0x2107, 0x2107},
+      {0x210a, 0x2113},   {0x2115, 0x2115},   {0x2119, 0x211d},   {0x2124, 0x2124},   {0x2126, 0x2126},
+      {0x2128, 0x2128},   {0x212a, 0x212d},   {0x212f, 0x2134},   {0x2139, 0x2139},   {0x213c, 0x213f},
+      {0x2145, 0x2149},   {0x214e, 0x214e},   {0x2183, 0x2184},   {0x2c00, 0x2c7b},   {0x2c7e, 0x2ce4},
+      {0x2ceb, 0x2cee},   {0x2cf2, 0x2cf3},   {0xa640, 0xa66d},   {0xa680, 0xa69b},   {0xa722, 0xa76f},
+      {0xa771, 0xa787},   {0xa78b, 0xa78e},   {0xab70, 0xabbf},   {0xfb00, 0xfb06},   {0xfb13, 0xfb17},
+      {0xff21, 0xff3a},   {0xff41, 0xff5a},   {0x10400, 0x1044f}, {0x104b0, 0x104d3}, {0x104d8, 0x104fb},
+      {0x10c80, 0x10cb2}, {0x10cc0, 0x10cf2}, {0x118a0, 0x118df}, {0x1e900, 0x1e943}};
+  return in_ranges(kRanges, c.code_point);
+}
+// [!-/:-~！-／：-～‘-‟　-。]
+bool is_deepseek_sign(const Char& c) {
+  static constexpr uint32_t kRanges[][2] = {{0x21, 0x2f},     {0x3a, 0x7e},     {0x2018, 0x201f},
+                                            {0x3000, 0x3002}, {0xff01, 0xff0f}, {0xff1a, 0xff5e}};
+  return in_ranges(kRanges, c.code_point);
+}
+// [一-龥ࠀ-一가-퟿]
+bool is_deepseek_cjk(const Char& c) { return in_range(0x800, 0x9fa5, c) || in_range(0xac00, 0xd7ff, c); }
+// [一-龥぀-ゟ゠-ヿ]
+bool is_han_or_kana(const Char& c) { return in_range(0x4e00, 0x9fa5, c) || in_range(0x3040, 0x30ff, c); }
+// [一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]
+bool is_afmoe_asian(const Char& c) {
+  static constexpr uint32_t kRanges[][2] = {{0xe40, 0xe7f},   {0xe80, 0xeff},   {0x1000, 0x109f}, {0x1100, 0x11ff},
+                                            {0x1780, 0x17ff}, {0x2f00, 0x2fdf}, {0x3040, 0x30ff}, {0x3400, 0x4dbf},
+                                            {0x4e00, 0x9fff}, {0xa9e0, 0xa9ff}, {0xaa60, 0xaa7f}, {0xac00, 0xd7af},
+                                            {0xf900, 0xfaff}, {0xff65, 0xff9f}};
+  return in_ranges(kRanges, c.code_point);
+}
+
+// [가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+
+struct Youtu {
+  static size_t match(const Piece& p, size_t at) {
+    const Char c = p.at(at);
+    for (const auto in : {is_hangul, is_wide_sign, is_bopomofo, is_han_or_kana}) {
+      if (in(c)) return p.run(c.end, in);
+    }
+    return at;
+  }
+
+ private:
+  static bool is_hangul(const Char& c) { return in_range(0xac00, 0xd7a3, c) || in_range(0x3131, 0x318e, c); }
+  static bool is_bopomofo(const Char& c) { return in_range(0x3105, 0x312f, c); }
+  static bool is_wide_sign(const Char& c) {
+    static constexpr uint32_t kRanges[][2] = {{0x2014, 0x2014}, {0x2018, 0x2019}, {0x201c, 0x201d},
+                                              {0x2026, 0x2026}, {0x3001, 0x303f}, {0xfe30, 0xfe4f},
+                                              {0xff01, 0xff01}, {0xff0c, 0xff0c}, {0xff1a, 0xff1b}};
+    return in_ranges(kRanges, c.code_point);
+  }
 };
 
-Char peek(std::string_view text, size_t at) {
-  if (at >= text.size()) return {0, CharClass::other, at, false};
-  const Utf8Char c = utf8_decode(text, at);
-  return {c.code_point, c.valid ? char_class(c.code_point) : CharClass::other, at + c.bytes, true};
-}
+// ---- the list ----
 
-// The end of the run of characters from `at` on that satisfy `in`.
-template <class In>
-size_t run(std::string_view text, size_t at, const In& in) {
-  for (Char c = peek(text, at); c.present && in(c); c = peek(text, at)) at = c.end;
-  return at;
-}
+template <Rules R>
+using Split = Isolate<Words<R>>;
+using Digits = Isolate<One<is_number>>;
+using Punctuation = Isolate<Run<is_punctuation_or_ascii>>;
 
-bool is_letter(const Char& c) { return c.cls == CharClass::letter; }
-bool is_number(const Char& c) { return c.cls == CharClass::number; }
-bool is_space(const Char& c) { return c.cls == CharClass::space; }
-bool is_newline(const Char& c) { return c.code_point == '\r' || c.code_point == '\n'; }
-// [^\s\p{L}\p{N}]
-bool is_other(const Char& c) { return c.cls == CharClass::other || c.cls == CharClass::punctuation; }
-
-// 's|'t|'re|'ve|'m|'ll|'d at `at`: its end, or `at`. Without regard to case, U+017F (long s) is an s.
-size_t contraction(std::string_view text, size_t at, bool any_case) {
-  const auto letter = [&](size_t i) -> char {
-    const Char c = peek(text, i);
-    if (!c.present) return 0;
-    if (any_case && c.code_point == 0x17f) return 's';
-    if (c.code_point >= 0x80) return 0;
-    return any_case && is_letter(c) ? char(c.code_point | 0x20) : char(c.code_point);
-  };
-  if (text[at] != '\'') return at;
-  const char first = letter(at + 1), second = letter(at + 2);
-  if (first == 's') return peek(text, at + 1).end;
-  if (first == 't' || first == 'm' || first == 'd') return at + 2;
-  const bool pair =
-      (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
-  return pair ? at + 3 : at;
-}
-
-// \s+(?!\S)|\s+ : white space, but of several characters the last is left to the word that follows.
-size_t spaces(std::string_view text, size_t at, bool (*ends_text)(const Char&) = nullptr) {
-  size_t last = at, end = at;
-  Char c = peek(text, at);
-  for (; c.present && is_space(c); c = peek(text, end)) {
-    last = end;
-    end = c.end;
-  }
-  const bool text_ends = !c.present || (ends_text != nullptr && ends_text(c));
-  return text_ends || last == at ? end : last;
-}
-
-// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-size_t next_gpt2(std::string_view text, size_t at) {
-  if (const size_t end = contraction(text, at, false); end != at) return end;
-  const size_t start = text[at] == ' ' ? at + 1 : at;
-  const Char c = peek(text, start);
-  if (!c.present || is_space(c)) return spaces(text, at);
-  return run(text, start, is_letter(c) ? is_letter : is_number(c) ? is_number : is_other);
-}
-
-// \p{N} first, then next_gpt2's pattern on the pieces between: every digit stands alone, and white space before one ends
-// its piece.
-size_t next_single_digits(std::string_view text, size_t at) {
-  if (const Char first = peek(text, at); is_number(first)) return first.end;
-  const size_t start = text[at] == ' ' ? at + 1 : at;
-  const Char c = peek(text, start);
-  if (!c.present || is_space(c) || is_number(c)) return spaces(text, at, is_number);
-  return next_gpt2(text, at);
-}
-
-// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,kDigits}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+
-//   |\s+(?!\S)|\s+
-template <int kDigits>
-size_t next_llama3(std::string_view text, size_t at) {
-  if (const size_t end = contraction(text, at, true); end != at) return end;
-  const Char c = peek(text, at);
-  if (is_letter(c)) return run(text, at, is_letter);
-  if (is_number(c)) {
-    size_t end = c.end;
-    for (int digits = 1; digits < kDigits && is_number(peek(text, end)); ++digits) end = peek(text, end).end;
-    return end;
-  }
-  const Char following = peek(text, c.end);
-  if (!is_newline(c) && is_letter(following)) return run(text, c.end, is_letter);
-  if (is_other(c) || (c.code_point == ' ' && following.present && is_other(following))) {
-    return run(text, run(text, is_other(c) ? at : c.end, is_other), is_newline);
-  }
-  size_t newlines_end = at, end = at;
-  for (Char space = c; space.present && is_space(space); space = peek(text, end)) {
-    end = space.end;
-    if (is_newline(space)) newlines_end = end;
-  }
-  return newlines_end != at ? newlines_end : spaces(text, at);
-}
-
-// The patterns of "default" are applied one after another, each to the pieces that the one before has left:
-//   [\p{P}\$\+<=>\^~\|]+                                         runs of signs stand alone
-//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)
-//   \p{N}+                                                       the space before a number stands alone
-//   [0-9][0-9][0-9]                                              threes of digits, from the left
-bool is_sign(const Char& c) {
-  if (c.cls == CharClass::punctuation) return true;
-  const uint32_t p = c.code_point;
-  return p == '$' || p == '+' || p == '<' || p == '=' || p == '>' || p == '^' || p == '~' || p == '|';
-}
-
-size_t next_default(std::string_view text, size_t at) {
-  const Char first = peek(text, at);
-  if (is_sign(first)) return run(text, at, is_sign);
-  if (is_number(first)) {
-    const auto three = [&](size_t i) {
-      const auto digit = [&](size_t k) { return k < text.size() && text[k] >= '0' && text[k] <= '9'; };
-      return digit(i) && digit(i + 1) && digit(i + 2);
-    };
-    if (three(at)) return at + 3;
-    size_t end = first.end;
-    while (is_number(peek(text, end)) && !three(end)) end = peek(text, end).end;
-    return end;
-  }
-  const size_t start = text[at] == ' ' ? at + 1 : at;
-  const Char c = peek(text, start);
-  if (!c.present || is_space(c) || is_sign(c)) return spaces(text, at, is_sign);
-  if (is_number(c)) return start;
-  if (is_letter(c)) return run(text, start, is_letter);
-  return run(text, start, [](const Char& x) { return is_other(x) && !is_sign(x); });
-}
+constexpr Rules kLlama3{};
+constexpr Rules kQwen2{.digits = 1};
+constexpr Rules kQwen35{.word = Word::letters_and_marks, .digits = 1};
+constexpr Rules kSeedCoder{.digits = 1, .tail = Tail::none};
+constexpr Rules kUfakzeka{.contraction = Contraction::none, .digits = 1};
+constexpr Rules kExaoneMoe{.word = Word::phrases, .digits = 1, .tail = Tail::newline_or_slash};
+constexpr Rules kMiniCpm5{.digits = 0};
+constexpr Rules kGpt4o{.contraction = Contraction::last, .word = Word::cased, .tail = Tail::newlines_and_slashes};
+constexpr Rules kKimi{.contraction = Contraction::last, .word = Word::cased_not_han};
+constexpr Rules kYoutu{
+    .contraction = Contraction::last, .word = Word::cased, .digits = 1, .tail = Tail::newlines_and_slashes};
+constexpr Rules kTekken{
+    .contraction = Contraction::none, .word = Word::cased, .digits = 1, .tail = Tail::newlines_and_slashes};
 
 constexpr Pretokenizer kPretokenizers[] = {
-    {"default", next_default, false, false},      {"gpt-2", next_gpt2, false, false},
-    {"phi-2", next_gpt2, false, false},           {"llama-bpe", next_llama3<3>, true, true},
-    {"llama-v3", next_llama3<3>, true, true},     {"llama3", next_llama3<3>, true, true},
-    {"qwen2", next_llama3<1>, false, false},      {"deepseek-r1-qwen", next_llama3<1>, false, false},
-    {"smollm", next_single_digits, false, false}, {"starcoder", next_single_digits, false, false},
+    {"default", split<Isolate<Run<is_default_sign>>, Isolate<Gpt2>, Isolate<Run<is_number>>, Isolate<ThreeAscii>>},
+    {"gpt-2 gpt-neox phi-2 olmo mpt jais trillion granite-docling exaone4 a.x-4.0 mellum modern-bert roberta-bpe "
+     "jina-es jina-de jina-v1-en jina-v2-es jina-v2-de jina-v2-code",
+     split<Isolate<Gpt2>>},
+    {"starcoder refact command-r smollm codeshell exaone minerva-7b mellum2", split<Digits, Isolate<Gpt2>>},
+    {"falcon", split<Punctuation, Isolate<Gpt2>, ByteDigits<false>, Isolate<ThreeAscii>>},
+    {"falcon3", split<Punctuation, Isolate<Gpt2>, ByteDigits<true>>, true, true},
+    {"falcon-h1", split<Punctuation, Split<kTekken>, Isolate<One<is_ascii_digit>>>, true, true},
+    {"llama-bpe llama3 llama-v3 pixtral midm-2.0 lfm2 jina-v5-nano", split<Split<kLlama3>>, true, true},
+    {"dbrx smaug-bpe glm4 chatglm-bpe", split<Split<kLlama3>>},
+    {"jais-2", split<Split<kLlama3>, PowersOfTwo>},
+    {"minicpm5", split<Isolate<Threes>, Split<kMiniCpm5>>, true},
+    {"qwen2 stablelm2 hunyuan megrez deepseek-r1-qwen grok-2 solar-open kormo f2llmv2 bailingmoe bailingmoe2 llada-moe",
+     split<Split<kQwen2>>},
+    {"qwen35", split<Split<kQwen35>>},
+    {"laguna", split<Isolate<Lines>, Split<kQwen2>>},
+    {"seed-coder", split<Split<kSeedCoder>>},
+    {"ufakzeka", split<Split<kUfakzeka>>},
+    {"exaone-moe", split<Split<kExaoneMoe>>},
+    {"gpt-4o o200k llama4 kanana2 talkie gigachat minimax-m2", split<Split<kGpt4o>>},
+    {"granite-embed-multi-97m", split<Split<kGpt4o>>, true},
+    {"tiny_aya cohere2moe", split<Thousands<is_decimal, true>, Split<kGpt4o>>},
+    {"tekken", split<Split<kTekken>>, true, true},
+    {"kimi-k2", split<Split<kKimi>>, true},
+    {"youtu", split<Isolate<Youtu>, Split<kYoutu>>, true},
+    {"deepseek-llm", split<Isolate<One<is_newline>>, Isolate<SpaceRun<is_cased_letter>>,
+                           Isolate<SpaceRun<is_deepseek_sign>>, TrailingSpaces, Isolate<Run<is_deepseek_cjk>>, Digits>},
+    {"deepseek-coder", split<Isolate<One<is_newline>>, Isolate<SpaceRun<is_letter>>, Isolate<SpaceRun<is_punctuation>>,
+                             Isolate<Run<is_deepseek_cjk>>, Digits>},
+    {"deepseek-v3 hunyuan-dense joyai-llm hy_v4",
+     split<Isolate<Threes>, Isolate<Run<is_han_or_kana>>, Isolate<DeepseekWords<true>>>},
+    {"spark2_5", split<Isolate<Threes>, Isolate<Run<is_han_or_kana>>, Isolate<DeepseekWords<false>>, Digits>},
+    {"afmoe", split<Thousands<is_number, false>, Isolate<Run<is_afmoe_asian>>, Isolate<DeepseekWords<true>>>},
+    {"bloom poro-chat gpt3-finnish", split<Isolate<Bloom>>},
+    {"viking", split<Isolate<Bloom>, Digits>},
+    {"superbpe", split<Isolate<Run<is_number>>, BeforeThrees>},
+    {"chameleon",
+     split<Isolate<Sentinel>, Isolate<Image>, Isolate<Blanks>, Digits, Isolate<One<is_punctuation_or_ascii>>,
+           Isolate<Gpt2>>,
+     false, true},
+    {"gemma4 granite-embed-multi-311m", split<Isolate<Lines>>, false, true, true},
+    {"sarvam-moe", split<Isolate<Lines>>, false, false, true},
 };
 
 }  // namespace
 
 const Pretokenizer* find_pretokenizer(std::string_view name) {
   for (const Pretokenizer& p : kPretokenizers) {
-    if (p.name == name) return &p;
+    for (size_t at = p.names.find(name); at != p.names.npos && !name.empty(); at = p.names.find(name, at + 1)) {
+      const bool begins = at == 0 || p.names[at - 1] == ' ';
+      const bool ends = at + name.size() == p.names.size() || p.names[at + name.size()] == ' ';
+      if (begins && ends && name.find(' ') == name.npos) return &p;
+    }
   }
   return nullptr;
 }
@@ -162,7 +164,7 @@ std::string pretokenizer_names() {
   std::string names;
   for (const Pretokenizer& p : kPretokenizers) {
     if (!names.empty()) names += ", ";
-    names += p.name;
+    for (const char c : p.names) names += c == ' ' ? std::string(", ") : std::string(1, c);
   }
   return names;
 }

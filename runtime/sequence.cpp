@@ -164,6 +164,9 @@ void Sequence::step_back_tip(int64_t pages) {
 
 int64_t Sequence::truncate(int64_t positions) {
   if (positions >= size()) return size();
+  // A state is that of a page's last position: there is none in the middle of a page.
+  for (size_t g = 0; g < held_.size(); ++g)
+    if (group(g).recurrent) positions -= positions % kPageTokens;
   bool visible = true;
   for (size_t g = 0; g < held_.size(); ++g) {
     visible = visible && group(g).visible_begin(positions) / kPageTokens >= held(g).first;
@@ -257,7 +260,8 @@ Sequence Sequence::fork() const {
 
 RowPlace Sequence::place(int32_t g, int64_t position) const {
   const Held& h = held_[static_cast<size_t>(g)];
-  return {h.data.data(), h.first, position, group(static_cast<size_t>(g)).visible_begin(position), position + 1};
+  const LayerGroup& layers = group(static_cast<size_t>(g));
+  return {h.data.data(), h.first, position, layers.visible_begin(position), layers.causal ? position + 1 : size()};
 }
 
 int64_t Sequence::pages_held(int32_t g) const {

@@ -1,22 +1,50 @@
 #include "runtime/special_tokens.h"
 
 #include <algorithm>
+#include <span>
 
 namespace linnet {
 namespace {
 
 // Texts by which published models end a turn or a text.
-constexpr std::string_view kEndOfTurn[] = {"<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<|end|>",
-                                           "<|eot|>",    "<EOT>",      "[EOT]"};
+constexpr std::string_view kEndOfTurn[] = {
+    "<|eot_id|>",     // Llama 3
+    "<|im_end|>",     // ChatML: Qwen, Yi, SmolLM, ...
+    "<end_of_turn>",  // Gemma
+    "<turn|>",        // Gemma 4
+    "<|end|>",        // Phi 3, Granite; not in the harmony format, see below
+    "<|eot|>",        // Llama 4
+    "<EOT>",          // Code Llama
+    "_<EOT>",
+    "[EOT]",                  // Kimi
+    "<|END_OF_TURN_TOKEN|>",  // Command R, Aya
+    "<|endofturn|>",          // EXAONE, HyperCLOVA
+    "<end_of_utterance>",     // SmolVLM, Granite Docling
+};
 constexpr std::string_view kEndOfMessage[] = {"<|eom_id|>"};
 constexpr std::string_view kEndOfText[] = {
-    "<|endoftext|>", "<|end_of_text|>",
-    "</s>",          "<eos>",
-    "[EOS]",         "<|eos|>",
-    "<EOS>",         "<|endofturn|>",
-    "<|return|>",    "<end_of_utterance>",
-    "<|call|>",      "<｜end▁of▁sentence｜>",
+    "<|endoftext|>",  // GPT-2, Falcon, Qwen, GLM, ...
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "<EOS>",
+    "[EOS]",
+    "<|eos|>",
+    "<|return|>",             // harmony
+    "<|call|>",               // harmony: the model waits for the result of a tool
+    "<|flush|>",              // Solar Open
+    "<|calls|>",              // Solar Open
+    "<|tool_response>",       // Gemma 4
+    "<｜end▁of▁sentence｜>",  // DeepSeek
+    "[e~[",                   // MiniMax
 };
+constexpr std::string_view kWideOpen = "<｜", kWideClose = "｜>";
+
+// Texts that surround files where a model fills in code: padding, the name of a repository, the end of a file. A model
+// that writes one of them has filled in what it should.
+constexpr std::string_view kFimPad[] = {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"};
+constexpr std::string_view kFimRepo[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"};
+constexpr std::string_view kFimSep[] = {"<|file_sep|>"};
 
 Result<int32_t> read_id(const Gguf& gguf, std::string_view key, const Vocabulary& vocabulary, int32_t otherwise) {
   const Value* value = gguf.find(key);
@@ -52,62 +80,61 @@ int32_t first_marked(const Vocabulary& vocabulary, std::span<const std::string_v
 }  // namespace
 
 Result<SpecialIds> read_special_ids(const Gguf& gguf, const Vocabulary& vocabulary) {
-  const bool spm = vocabulary.model() == VocabularyModel::spm;
-  const auto read = [&](std::string_view key, int32_t otherwise) { return read_id(gguf, key, vocabulary, otherwise); };
+  // What stands for an absent key, by model.
+  struct Texts {
+    std::string_view bos, eos, unk, pad, sep, mask;
+  } texts;
+  if (vocabulary.model() == VocabularyModel::spm) texts = {.bos = "<s>", .eos = "</s>", .unk = "<unk>"};
+  if (vocabulary.model() == VocabularyModel::unigram) texts = {.eos = "</s>", .unk = "<unk>", .pad = "<pad>"};
+  if (vocabulary.model() == VocabularyModel::wordpiece) {
+    texts = {.bos = "[CLS]", .unk = "[UNK]", .pad = "[PAD]", .sep = "[SEP]", .mask = "[MASK]"};
+  }
+  const auto read = [&](std::string_view name, int32_t otherwise) {
+    return read_id(gguf, fmt::format("tokenizer.ggml.{}_token_id", name), vocabulary, otherwise);
+  };
   SpecialIds ids;
-  LINNET_TRY(ids.bos, read("tokenizer.ggml.bos_token_id", spm ? marked(vocabulary, "<s>") : -1));
-  LINNET_TRY(ids.eos, read("tokenizer.ggml.eos_token_id", spm ? marked(vocabulary, "</s>") : -1));
-  LINNET_TRY(ids.unk, read("tokenizer.ggml.unknown_token_id", spm ? vocabulary.find("<unk>") : -1));
-  LINNET_TRY(ids.pad, read("tokenizer.ggml.padding_token_id", -1));
-  LINNET_TRY(ids.eot, read("tokenizer.ggml.eot_token_id", first_marked(vocabulary, kEndOfTurn)));
-  LINNET_TRY(ids.eom, read("tokenizer.ggml.eom_token_id", first_marked(vocabulary, kEndOfMessage)));
+  LINNET_TRY(const int32_t cls, read("cls", marked(vocabulary, texts.bos)));
+  LINNET_TRY(ids.bos, read("bos", cls));
+  LINNET_TRY(ids.eos, read("eos", marked(vocabulary, texts.eos)));
+  LINNET_TRY(ids.unk, read("unknown", vocabulary.find(texts.unk)));
+  LINNET_TRY(ids.pad, read("padding", marked(vocabulary, texts.pad)));
+  LINNET_TRY(ids.sep, read("seperator", marked(vocabulary, texts.sep)));
+  LINNET_TRY(ids.mask, read("mask", marked(vocabulary, texts.mask)));
+  LINNET_TRY(ids.eot, read("eot", first_marked(vocabulary, kEndOfTurn)));
+  LINNET_TRY(ids.eom, read("eom", first_marked(vocabulary, kEndOfMessage)));
+  LINNET_TRY(ids.fim_pad, read("fim_pad", first_marked(vocabulary, kFimPad)));
+  LINNET_TRY(ids.fim_repo, read("fim_rep", first_marked(vocabulary, kFimRepo)));
+  LINNET_TRY(ids.fim_sep, read("fim_sep", first_marked(vocabulary, kFimSep)));
   return ids;
 }
 
 std::vector<int32_t> end_of_generation(const Vocabulary& vocabulary, const SpecialIds& ids) {
-  // In the harmony format (gpt-oss) <|end|> closes a message, after which the model goes on; <|return|> ends.
-  const bool harmony = marked(vocabulary, "<|return|>") >= 0 && marked(vocabulary, "<|call|>") >= 0;
-  std::vector<int32_t> found = {ids.eos, ids.eot, ids.eom};
+  std::vector<int32_t> found = {ids.eos, ids.eot, ids.eom, ids.fim_pad, ids.fim_repo, ids.fim_sep};
   for (const std::string_view text : kEndOfTurn) found.push_back(marked(vocabulary, text));
   for (const std::string_view text : kEndOfMessage) found.push_back(marked(vocabulary, text));
   for (const std::string_view text : kEndOfText) found.push_back(marked(vocabulary, text));
-  const int32_t message_end = harmony ? marked(vocabulary, "<|end|>") : -1;
-  std::erase_if(found, [&](int32_t id) { return id < 0 || id == message_end; });
+
+  const auto has = [&](std::string_view text) { return marked(vocabulary, text) >= 0; };
+  std::vector<int32_t> inner;  // tokens that only look like an end
+  // In the harmony format (gpt-oss) <|end|> closes a message, after which the model goes on; <|return|> ends. So it is
+  // in Solar Open, where <|flush|> ends.
+  const bool calls = has("<|call|>") || has("<|calls|>");
+  if (calls && (has("<|return|>") || has("<|flush|>"))) inner.push_back(marked(vocabulary, "<|end|>"));
+  // Gemma 4 has the HTML tag </s> among its tokens.
+  if (has("<|tool_response>")) inner.push_back(marked(vocabulary, "</s>"));
+  std::erase_if(found, [&](int32_t id) { return id < 0 || std::find(inner.begin(), inner.end(), id) != inner.end(); });
   std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
-SpecialMatcher::SpecialMatcher(const Vocabulary& vocabulary, std::vector<int32_t> ids) {
-  entries_.reserve(ids.size());
-  for (const int32_t id : ids) entries_.push_back({vocabulary.text(id), id});
-  std::sort(entries_.begin(), entries_.end(),
-            [](const Entry& a, const Entry& b) { return a.text != b.text ? a.text < b.text : a.id < b.id; });
-  for (const Entry& entry : entries_) ++first_[uint8_t(entry.text[0]) + 1u];
-  for (size_t b = 0; b < 256; ++b) first_[b + 1] += first_[b];
-}
-
-SpecialMatcher::Match SpecialMatcher::find(std::string_view text, size_t from) const {
-  for (size_t start = from; start < text.size(); ++start) {
-    const uint8_t byte = uint8_t(text[start]);
-    auto low = entries_.begin() + first_[byte], high = entries_.begin() + first_[byte + 1u];
-    // [low, high): the entries that agree with the text so far; the shortest of them is `low`.
-    Match best;
-    for (size_t n = 1; low != high; ++n) {
-      if (low->text.size() == n) {
-        best = {start, n, low->id};
-        while (low != high && low->text.size() == n) ++low;  // equal texts: the first counts
-      }
-      if (start + n == text.size()) break;
-      const uint8_t next = uint8_t(text[start + n]);
-      const auto before = [n](const Entry& e, uint8_t b) { return uint8_t(e.text[n]) < b; };
-      const auto after = [n](uint8_t b, const Entry& e) { return b < uint8_t(e.text[n]); };
-      low = std::lower_bound(low, high, next, before);
-      high = std::upper_bound(low, high, next, after);
-    }
-    if (best.id >= 0) return best;
-  }
-  return {text.size(), 0, -1};
+bool is_mark_of_end(std::string_view text) {
+  const bool mark =
+      (text.starts_with("<|") && text.ends_with("|>")) || (text.starts_with(kWideOpen) && text.ends_with(kWideClose));
+  const auto in = [text](std::span<const std::string_view> list) {
+    return std::find(list.begin(), list.end(), text) != list.end();
+  };
+  return mark && (in(kEndOfTurn) || in(kEndOfMessage) || in(kEndOfText));
 }
 
 }  // namespace linnet

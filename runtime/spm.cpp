@@ -16,14 +16,6 @@ uint32_t priority_of(float score) {
   return ~ascending;
 }
 
-// Whether U+2581 follows another character somewhere in the text.
-bool has_inner_space(std::string_view text) {
-  for (size_t at = text.find(kSpmSpace, 1); at != text.npos; at = text.find(kSpmSpace, at + 1)) {
-    if (at < kSpmSpace.size() || text.substr(at - kSpmSpace.size(), kSpmSpace.size()) != kSpmSpace) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 struct Spm::Work {
@@ -33,7 +25,8 @@ struct Spm::Work {
   uint64_t entries = 0;
 };
 
-Spm::Spm(const Vocabulary& vocabulary, int32_t unknown) : vocabulary_(vocabulary), unknown_(unknown) {
+Spm::Spm(const Vocabulary& vocabulary, int32_t unknown, bool prefix)
+    : vocabulary_(vocabulary), unknown_(unknown), prefix_(prefix) {
   for (int32_t id = 0; id < vocabulary.size() && words_apart_; ++id) {
     words_apart_ = !(vocabulary.textual(id) && has_inner_space(vocabulary.text(id)));
   }
@@ -61,7 +54,7 @@ void Spm::merge_piece(Work& work) const {
     at = symbol.next;
     if (symbol.id >= 0) {
       work.out.push_back(symbol.id);
-    } else if (vocabulary_.byte_token(0) >= 0) {
+    } else if (vocabulary_.has_byte_tokens()) {
       if (text == kSpmSpace) text = " ";  // a vocabulary without a token for the space
       for (const char c : text) work.out.push_back(vocabulary_.byte_token(uint8_t(c)));
     } else if (unknown_ >= 0) {
@@ -71,16 +64,16 @@ void Spm::merge_piece(Work& work) const {
   work.piece.clear();
 }
 
-uint64_t Spm::encode(std::string_view text, bool prefix, std::vector<int32_t>& out) const {
+uint64_t Spm::encode(std::string_view text, std::vector<int32_t>& out) const {
   Work work{.out = out};
-  const bool byte_tokens = vocabulary_.byte_token(0) >= 0;
+  const bool byte_tokens = vocabulary_.has_byte_tokens();
   bool after_space = true;  // the piece is empty or ends with a space
   const auto add_space = [&] {
     if (words_apart_ && !after_space) merge_piece(work);
     work.piece += kSpmSpace;
     after_space = true;
   };
-  if (prefix) add_space();
+  if (prefix_) add_space();
   for (size_t at = 0; at < text.size();) {
     if (text[at] == ' ') {
       add_space();

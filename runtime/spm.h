@@ -6,20 +6,22 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/text_model.h"
 #include "runtime/vocabulary.h"
 
 namespace linnet {
 
-// The vocabulary must outlive it. Immutable, so usable from any thread.
-class Spm {
+// The vocabulary must outlive it.
+class Spm : public TextModel {
  public:
   // `unknown`: the token of a character that has neither a token nor byte tokens; -1: such characters are left out.
-  Spm(const Vocabulary& vocabulary, int32_t unknown);
+  // `prefix`: a text begins with one more space.
+  Spm(const Vocabulary& vocabulary, int32_t unknown, bool prefix);
 
-  // Appends the tokens of a text (at most 1 GiB). Spaces become U+2581, with one more at the start if `prefix`.
-  // What has no token is spelled in byte tokens. So is a U+2581 of the text itself: it is not a space, and comes back
-  // from decoding as it was (SentencePiece makes it a space). Returns the number of merge-queue entries made.
-  uint64_t encode(std::string_view text, bool prefix, std::vector<int32_t>& out) const;
+  // Spaces become U+2581. What has no token is spelled in byte tokens. So is a U+2581 of the text itself: it is not a
+  // space, and comes back from decoding as it was (SentencePiece makes it a space). A step is an entry of the merge
+  // queue.
+  uint64_t encode(std::string_view text, std::vector<int32_t>& out) const override;
 
  private:
   struct Work;
@@ -27,9 +29,8 @@ class Spm {
 
   const Vocabulary& vocabulary_;
   int32_t unknown_;
-  // No token has U+2581 after another character: then nothing merges across the beginning of a word, and words can be
-  // merged one by one, with the same result.
-  bool words_apart_ = true;
+  bool prefix_;
+  bool words_apart_ = true;  // no token has_inner_space: words can be merged one by one
 };
 
 }  // namespace linnet

@@ -1,12 +1,53 @@
 #include "runtime/tokenizer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/bpe.h"
+#include "runtime/rwkv.h"
 #include "runtime/spm.h"
+#include "runtime/text_set.h"
+#include "runtime/unigram.h"
 #include "runtime/vocabulary.h"
+#include "runtime/wordpiece.h"
 
 namespace linnet {
+
+namespace {
+
+struct Strip {
+  bool before = false, after = false;
+};
+
+// Which special tokens take the white space before or after them away. GGUF does not say it of tokens; it is known of
+// these models. Source: their tokenizer.json ("lstrip" and "rstrip" of added tokens).
+class StripRules {
+ public:
+  StripRules(const Gguf& gguf, std::string_view pre) {
+    const auto text_of = [&](std::string_view key) {
+      const Value* value = gguf.find(key);
+      std::string text(value != nullptr && value->type == ValueType::string ? value->string() : std::string_view());
+      for (char& c : text) c = c >= 'A' && c <= 'Z' ? char(c | 0x20) : c;
+      return text;
+    };
+    const std::string name = text_of("general.name"), architecture = text_of("general.architecture");
+    phi3_ = name.find("phi-3") != name.npos || name.find("phi3") != name.npos;
+    modern_bert_ = pre == "modern-bert";
+    masked_ = pre == "jina-v2-de" || pre == "jina-v2-es" || pre == "jina-v2-code" || architecture == "nomic-bert-moe" ||
+              architecture == "jina-bert-v3";
+  }
+  Strip of(std::string_view text) const {
+    if (phi3_) return {.after = text != "<unk>" && text != "<s>" && text != "<|endoftext|>"};
+    return {.before = (masked_ && text == "<mask>") || (modern_bert_ && text == "[MASK]")};
+  }
+
+ private:
+  bool phi3_ = false, modern_bert_ = false, masked_ = false;
+};
+
+bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+}  // namespace
 
 struct Tokenizer::Impl {
   explicit Impl(Vocabulary v) : vocabulary(std::move(v)) {}
@@ -17,62 +58,109 @@ struct Tokenizer::Impl {
     const TokenKind kind = vocabulary.kind(id);
     return kind == TokenKind::control || kind == TokenKind::unknown || kind == TokenKind::user_defined;
   }
+  // The token that ends a text.
+  int32_t last() const { return vocabulary.model() == VocabularyModel::wordpiece ? special.sep : special.eos; }
+  Status make_model(const Gguf& gguf);
   Status read_flags(const Gguf& gguf);
+  void find_special(const Gguf& gguf);
 
   const Vocabulary vocabulary;
   SpecialIds special;
   std::vector<int32_t> eog;
-  SpecialMatcher always, with_special;
-  std::optional<Spm> spm;  // one of the two
-  std::optional<Bpe> bpe;
+  TextSet always, with_special;
+  std::vector<std::pair<int32_t, Strip>> strips;  // of the tokens that strip; ascending
+  std::unique_ptr<TextModel> text;
+  bool bos_default = false;
   bool add_bos = false, add_eos = false;
-  bool space_prefix = false;
+  bool space_prefix = false;  // a text's first token shows a space that is not in the text
 };
 
+Status Tokenizer::Impl::make_model(const Gguf& gguf) {
+  const bool writes_all = vocabulary.has_byte_tokens() || vocabulary.byte_letters() || special.unk >= 0;
+  switch (vocabulary.model()) {
+    case VocabularyModel::spm: {
+      if (!writes_all) {
+        return fail(Code::gguf_vocabulary,
+                    "tokenizer.ggml.tokens has neither the byte tokens <0x00> to <0xFF> nor an unknown token "
+                    "(tokenizer.ggml.unknown_token_id): most texts could not be written in it");
+      }
+      LINNET_TRY(space_prefix, gguf.boolean_or("tokenizer.ggml.add_space_prefix", true));
+      text = std::make_unique<Spm>(vocabulary, special.unk, space_prefix);
+      bos_default = true;
+      return {};
+    }
+    case VocabularyModel::bpe: {
+      LINNET_TRY(Bpe bpe, Bpe::load(gguf, vocabulary, special.unk));
+      bos_default = bpe.pretokenizer().add_bos;
+      text = std::make_unique<Bpe>(std::move(bpe));
+      return {};
+    }
+    case VocabularyModel::wordpiece: {
+      LINNET_TRY(WordPiece wordpiece, WordPiece::load(gguf, vocabulary, special.unk));
+      text = std::make_unique<WordPiece>(std::move(wordpiece));
+      space_prefix = bos_default = true;
+      return {};
+    }
+    case VocabularyModel::unigram: {
+      LINNET_TRY(Unigram unigram, Unigram::load(gguf, vocabulary, special.unk));
+      space_prefix = unigram.space_prefix();
+      text = std::make_unique<Unigram>(std::move(unigram));
+      return {};
+    }
+    case VocabularyModel::rwkv:
+      text = std::make_unique<Rwkv>(vocabulary, special.unk);
+      return {};
+  }
+  return {};
+}
+
 Status Tokenizer::Impl::read_flags(const Gguf& gguf) {
-  const bool bos_default = special.bos >= 0 && (spm ? true : bpe->pretokenizer().add_bos);
-  LINNET_TRY(add_bos, gguf.boolean_or("tokenizer.ggml.add_bos_token", bos_default));
-  LINNET_TRY(add_eos, gguf.boolean_or("tokenizer.ggml.add_eos_token", false));
-  if (spm) { LINNET_TRY(space_prefix, gguf.boolean_or("tokenizer.ggml.add_space_prefix", true)); }
+  const VocabularyModel model = vocabulary.model();
+  LINNET_TRY(add_bos, gguf.boolean_or("tokenizer.ggml.add_bos_token", bos_default && special.bos >= 0));
+  if (model == VocabularyModel::bpe && vocabulary.pre() == "gemma4")
+    add_bos = special.bos >= 0;  // files say no, wrongly
+  if (model == VocabularyModel::wordpiece) {
+    LINNET_TRY(add_eos, gguf.boolean_or("tokenizer.ggml.add_sep_token", special.sep >= 0));
+  } else {
+    const bool eos_default = model == VocabularyModel::unigram && special.eos >= 0;
+    LINNET_TRY(add_eos, gguf.boolean_or("tokenizer.ggml.add_eos_token", eos_default));
+  }
   if (add_bos && special.bos < 0) {
     return fail(Code::gguf_vocabulary,
                 "tokenizer.ggml.add_bos_token is true, but there is no BOS token "
                 "(tokenizer.ggml.bos_token_id)");
   }
-  if (add_eos && special.eos < 0) {
-    return fail(Code::gguf_vocabulary,
-                "tokenizer.ggml.add_eos_token is true, but there is no EOS token "
-                "(tokenizer.ggml.eos_token_id)");
+  if (add_eos && last() < 0) {
+    const bool sep = model == VocabularyModel::wordpiece;
+    return fail(Code::gguf_vocabulary, "tokenizer.ggml.{} is true, but there is no {} token (tokenizer.ggml.{})",
+                sep ? "add_sep_token" : "add_eos_token", sep ? "SEP" : "EOS",
+                sep ? "seperator_token_id" : "eos_token_id");
   }
   return {};
+}
+
+// The special tokens that are looked for in texts.
+void Tokenizer::Impl::find_special(const Gguf& gguf) {
+  const StripRules rules(gguf, vocabulary.pre());
+  std::vector<TextSet::Entry> user_defined, apart;
+  for (int32_t id = 0; id < vocabulary.size(); ++id) {
+    if (!stands_apart(id)) continue;
+    apart.push_back({vocabulary.text(id), id});
+    if (vocabulary.kind(id) == TokenKind::user_defined) user_defined.push_back(apart.back());
+    const Strip strip = rules.of(vocabulary.text(id));
+    if (strip.before || strip.after) strips.emplace_back(id, strip);
+  }
+  always = TextSet(std::move(user_defined));
+  with_special = TextSet(std::move(apart));
 }
 
 Result<Tokenizer> Tokenizer::load(const Gguf& gguf) {
   LINNET_TRY(Vocabulary vocabulary, Vocabulary::load(gguf));
   auto impl = std::make_unique<Impl>(std::move(vocabulary));
-  const Vocabulary& v = impl->vocabulary;
-  LINNET_TRY(impl->special, read_special_ids(gguf, v));
-  impl->eog = end_of_generation(v, impl->special);
-
-  std::vector<int32_t> user_defined, apart;
-  for (int32_t id = 0; id < v.size(); ++id) {
-    if (impl->stands_apart(id)) apart.push_back(id);
-    if (v.kind(id) == TokenKind::user_defined) user_defined.push_back(id);
-  }
-  impl->always = SpecialMatcher(v, std::move(user_defined));
-  impl->with_special = SpecialMatcher(v, std::move(apart));
-
-  if (v.model() == VocabularyModel::spm) {
-    if (v.byte_token(0) < 0 && impl->special.unk < 0) {
-      return fail(Code::gguf_vocabulary,
-                  "tokenizer.ggml.tokens has neither the byte tokens <0x00> to <0xFF> nor an unknown token "
-                  "(tokenizer.ggml.unknown_token_id): most texts could not be written in it");
-    }
-    impl->spm.emplace(v, impl->special.unk);
-  } else {
-    LINNET_TRY(Bpe bpe, Bpe::load(gguf, v, impl->special.unk));
-    impl->bpe.emplace(std::move(bpe));
-  }
+  LINNET_TRY(impl->special, read_special_ids(gguf, impl->vocabulary));
+  impl->eog = end_of_generation(impl->vocabulary, impl->special);
+  impl->find_special(gguf);
+  LINNET_CHECK(impl->make_model(gguf));
   LINNET_CHECK(impl->read_flags(gguf));
   return Tokenizer(std::move(impl));
 }
@@ -103,23 +191,27 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOpti
   if (options.bos && impl_->special.bos < 0) {
     return fail(Code::invalid_argument, "a BOS token was asked for, but the vocabulary has none");
   }
+  if (options.eos && impl_->last() < 0) {
+    return fail(Code::invalid_argument, "an EOS token was asked for, but the vocabulary has none");
+  }
   std::vector<int32_t> out;
   out.reserve(text.size() / 4 + 8);
   if (options.bos) out.push_back(impl_->special.bos);
-  const SpecialMatcher& matcher = options.special ? impl_->with_special : impl_->always;
+  const TextSet& set = options.special ? impl_->with_special : impl_->always;
   for (size_t at = 0; at < text.size();) {
-    const SpecialMatcher::Match match = matcher.find(text, at);
-    const std::string_view plain = text.substr(at, match.start - at);
-    if (!plain.empty()) {
-      if (impl_->spm) {
-        impl_->spm->encode(plain, impl_->space_prefix, out);
-      } else {
-        impl_->bpe->encode(plain, out);
-      }
-    }
-    if (match.id >= 0) out.push_back(match.id);
+    const TextSet::Match match = set.find(text, at);
+    std::string_view plain = text.substr(at, match.start - at);
     at = match.start + match.bytes;
+    const auto strip = std::lower_bound(impl_->strips.begin(), impl_->strips.end(), match.id,
+                                        [](const auto& row, int32_t id) { return row.first < id; });
+    if (options.special && strip != impl_->strips.end() && strip->first == match.id) {
+      while (strip->second.before && !plain.empty() && is_blank(plain.back())) plain.remove_suffix(1);
+      while (strip->second.after && at < text.size() && is_blank(text[at])) ++at;
+    }
+    if (!plain.empty()) impl_->text->encode(plain, out);
+    if (match.id >= 0) out.push_back(match.id);
   }
+  if (options.eos) out.push_back(impl_->last());
   return out;
 }
 

@@ -17,16 +17,17 @@
 namespace linnet {
 
 struct EncodeOptions {
-  bool bos = false;      // put the BOS token first; an error where the vocabulary has none
+  bool bos = false;      // put the BOS token first (of encoders: CLS); an error where the vocabulary has none
   bool special = false;  // texts of control and unknown tokens become these tokens; else they are ordinary text
+  bool eos = false;      // put the EOS token last (of model "bert": SEP); an error where the vocabulary has none
 };
 
 // Immutable and thread-safe. Its texts point into the file's mapping: the Gguf must outlive it.
 //
-// decode(encode(text)) == text for every valid UTF-8 text, with two exceptions that lie in the vocabulary: one of model
-// "llama" without byte tokens has no tokens for some characters, and one of model "gpt2" may lack some byte letters
-// (both give the unknown token, or nothing where there is none). Bytes that are not UTF-8 are kept as well where there
-// are byte tokens.
+// decode(encode(text)) == text for every valid UTF-8 text of the models "llama", "gpt2", "gemma4" and "rwkv", with two
+// exceptions that lie in the vocabulary: one without byte tokens has no tokens for some characters, and one of model
+// "gpt2" may lack some byte letters (both give the unknown token, or nothing where there is none). Bytes that are not
+// UTF-8 are kept as well where there are byte tokens. The models "bert" and "t5" normalize: what they drop is lost.
 class Tokenizer : public SamplingVocabulary {
  public:
   static constexpr size_t kMaxTextBytes = size_t(16) << 20;  // of one encode(): bounds its memory to about 1 GiB
@@ -45,16 +46,19 @@ class Tokenizer : public SamplingVocabulary {
   std::vector<int32_t> tokenize(std::string_view text) const override;
 
   // Texts of user-defined tokens always become these tokens, texts of control tokens only with options.special. In a
-  // text, the special token that starts first and is longest counts. Refused: more than kMaxTextBytes.
+  // text, the special token that starts first and is longest counts; with options.special, some of them take the white
+  // space before or after them away (StripRules in tokenizer.cpp). Refused: more than kMaxTextBytes.
   Result<std::vector<int32_t>> encode(std::string_view text, EncodeOptions options) const;
   // With `special`, control and unknown tokens show their texts, else nothing. The space that encode() puts before a
-  // text (vocabularies of model "llama") is taken away at the start and after special tokens. Ids that are no tokens
-  // are skipped. The result is UTF-8 as far as the tokens spell it.
+  // text (not in all vocabularies) is taken away at the start and after special tokens. Ids that are no tokens are
+  // skipped. The result is UTF-8 as far as the tokens spell it.
   std::string decode(std::span<const int32_t> tokens, bool special = false) const;
   // What decode() adds for a token that follows `previous` (-1: at the start).
   std::string_view shown(int32_t token, int32_t previous, bool special) const;
 
-  bool add_bos() const;  // what the file says, else the default of its model
+  // Whether a text should begin with BOS and end with EOS, as in EncodeOptions: what the file says, else the default of
+  // its model.
+  bool add_bos() const;
   bool add_eos() const;
   const SpecialIds& special() const;
   std::span<const int32_t> eog() const;  // the tokens that end a generation, ascending

@@ -1,10 +1,14 @@
 #include "runtime/vocabulary.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "gguf/base/utf8.h"
 #include "runtime/byte_alphabet.h"
+#include "runtime/pretokenizer.h"
+#include "runtime/special_tokens.h"
 
 namespace linnet {
 namespace {
@@ -17,26 +21,36 @@ constexpr std::string_view kScoresKey = "tokenizer.ggml.scores";
 // A run of occupied slots this long does not happen by chance in a table that is at most two thirds full.
 constexpr size_t kMaxProbes = 4096;
 
-// FNV-1a, then a finalizer (splitmix64), since FNV's upper bits are weak for short texts.
-uint64_t hash(std::string_view head, std::string_view tail) {
-  uint64_t h = 0xcbf29ce484222325u;
-  for (const char c : head) h = (h ^ uint8_t(c)) * 0x100000001b3u;
-  for (const char c : tail) h = (h ^ uint8_t(c)) * 0x100000001b3u;
-  h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ h >> 27) * 0x94d049bb133111ebu;
-  return h ^ h >> 31;
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
+  return -1;
 }
 
 // The byte that "<0xHH>" stands for, or -1.
 int32_t byte_of(std::string_view text) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
-    return -1;
-  };
   if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
-  const int high = digit(text[3]), low = digit(text[4]);
+  const int high = hex_digit(text[3]), low = hex_digit(text[4]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+// What Python's repr of bytes writes, without its quotes: \\t, \\n, \\r, \\xHH and \\ before any other character.
+void rwkv_unescape(std::string_view text, std::string& out) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '\\' || at + 1 == text.size()) {
+      out += text[at];
+      continue;
+    }
+    const char c = text[++at];
+    const int high = at + 2 < text.size() ? hex_digit(text[at + 1]) : -1;
+    const int low = at + 2 < text.size() ? hex_digit(text[at + 2]) : -1;
+    if (c == 'x' && high >= 0 && low >= 0) {
+      out += char(high * 16 + low);
+      at += 2;
+    } else {
+      out += c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c;
+    }
+  }
 }
 
 // The array at `key`, of one of the element types, with one element per token. nullptr where the key is absent.
@@ -57,17 +71,59 @@ Result<const Value*> token_array(const Gguf& gguf, std::string_view key, ValueTy
 
 }  // namespace
 
-int32_t Vocabulary::find(std::string_view head, std::string_view tail) const {
-  const size_t bytes = head.size() + tail.size();
-  if (bytes > longest_) return -1;
-  const uint64_t h = hash(head, tail);
+bool has_inner_space(std::string_view text) {
+  for (size_t at = text.find(kSpmSpace, 1); at != text.npos; at = text.find(kSpmSpace, at + 1)) {
+    if (at < kSpmSpace.size() || text.substr(at - kSpmSpace.size(), kSpmSpace.size()) != kSpmSpace) return true;
+  }
+  return false;
+}
+
+int32_t Vocabulary::find_hashed(uint64_t h, std::string_view head, std::string_view tail) const {
   for (size_t at = h;; ++at) {
     const Slot& slot = slots_[at & (slots_.size() - 1)];
     if (slot.id < 0) return -1;
     if (slot.tag != uint32_t(h >> 32)) continue;
     const std::string_view text = texts_[size_t(slot.id)];
-    if (text.size() == bytes && text.starts_with(head) && text.substr(head.size()) == tail) return slot.id;
+    const bool equal = text.size() == head.size() + tail.size() && text.starts_with(head) && text.ends_with(tail);
+    if (equal) return slot.id;
   }
+}
+
+int32_t Vocabulary::find(std::string_view head, std::string_view tail) const {
+  if (head.size() + tail.size() > longest_) return -1;
+  return find_hashed(hash_end(hash_more(hash_more(kHashSeed, head), tail)), head, tail);
+}
+
+Status Vocabulary::read_model(const Gguf& gguf) {
+  LINNET_TRY(pre_, gguf.string_or("tokenizer.ggml.pre", "default"));
+  const Value* value = gguf.find(kModelKey);
+  if (value == nullptr || value->type != ValueType::string) {
+    return fail(Code::gguf_vocabulary, "{} is {}; expected a string: \"llama\", \"gpt2\", \"bert\" or another model",
+                kModelKey, value == nullptr ? "missing" : value_type_name(value->type));
+  }
+  model_name_ = value->string();
+  static constexpr std::pair<std::string_view, VocabularyModel> kModels[] = {
+      {"llama", VocabularyModel::spm},      {"gpt2", VocabularyModel::bpe},   {"gemma4", VocabularyModel::bpe},
+      {"bert", VocabularyModel::wordpiece}, {"t5", VocabularyModel::unigram}, {"rwkv", VocabularyModel::rwkv}};
+  const auto* const model = std::find_if(std::begin(kModels), std::end(kModels),
+                                         [this](const auto& row) { return row.first == model_name_; });
+  if (model == std::end(kModels)) {
+    return fail(Code::unsupported,
+                "{} is {}; the vocabularies that can be used are \"llama\" (SentencePiece), \"gpt2\" (byte-level BPE), "
+                "\"gemma4\" (BPE of characters), \"bert\" (WordPiece), \"t5\" (Unigram) and \"rwkv\"",
+                kModelKey, quoted(model_name_));
+  }
+  model_ = model->second;
+  if (model_name_ == "gemma4") pre_ = "gemma4";
+  if (model_ == VocabularyModel::bpe) {
+    const Pretokenizer* pretokenizer = find_pretokenizer(pre_);
+    if (pretokenizer == nullptr) {
+      return fail(Code::unsupported, "tokenizer.ggml.pre is {}, a pre-tokenizer that is not known here; known are {}",
+                  quoted(pre_), pretokenizer_names());
+    }
+    byte_letters_ = !pretokenizer->characters;
+  }
+  return {};
 }
 
 Status Vocabulary::read_texts(const Gguf& gguf) {
@@ -103,11 +159,8 @@ Status Vocabulary::read_texts(const Gguf& gguf) {
 Status Vocabulary::read_kinds(const Gguf& gguf) {
   kinds_.assign(texts_.size(), TokenKind::normal);
   LINNET_TRY(const Value* value, token_array(gguf, kKindsKey, ValueType::i32, ValueType::u32, texts_.size()));
-  if (value == nullptr) {
-    infer_kinds();
-    return {};
-  }
-  for (size_t i = 0; i < texts_.size(); ++i) {
+  if (value == nullptr) infer_kinds();
+  for (size_t i = 0; value != nullptr && i < texts_.size(); ++i) {
     const int64_t kind = value->integer(i);
     if (kind < 1 || kind > 6) {
       return fail(Code::gguf_vocabulary,
@@ -117,25 +170,46 @@ Status Vocabulary::read_kinds(const Gguf& gguf) {
     }
     kinds_[i] = TokenKind(kind);
   }
+  correct_kinds();
   return {};
 }
 
-// A SentencePiece vocabulary without kinds names its few special tokens by their texts.
+// A SentencePiece or WordPiece vocabulary without kinds names its few special tokens by their texts.
 void Vocabulary::infer_kinds() {
-  if (model_ != VocabularyModel::spm) return;
+  const auto mark = [this](std::initializer_list<std::string_view> texts, TokenKind kind) {
+    for (TokenKind& k : kinds_) {
+      const std::string_view text = texts_[size_t(&k - kinds_.data())];
+      if (std::find(texts.begin(), texts.end(), text) != texts.end()) k = kind;
+    }
+  };
+  if (model_ == VocabularyModel::wordpiece) {
+    mark({"[PAD]", "[CLS]", "[SEP]", "[MASK]"}, TokenKind::control);
+    mark({"[UNK]"}, TokenKind::unknown);
+  } else if (model_ == VocabularyModel::spm || model_ == VocabularyModel::unigram) {
+    mark({"<s>", "</s>", "<pad>"}, TokenKind::control);
+    mark({"<unk>"}, TokenKind::unknown);
+    for (size_t i = 0; i < texts_.size(); ++i) {
+      if (byte_of(texts_[i]) >= 0) kinds_[i] = TokenKind::byte;
+    }
+  }
+}
+
+// Converters have marked some tokens as ordinary text that are none.
+void Vocabulary::correct_kinds() {
   for (size_t i = 0; i < texts_.size(); ++i) {
-    if (byte_of(texts_[i]) >= 0) kinds_[i] = TokenKind::byte;
-    if (texts_[i] == "<s>" || texts_[i] == "</s>") kinds_[i] = TokenKind::control;
-    if (texts_[i] == "<unk>") kinds_[i] = TokenKind::unknown;
+    if (kinds_[i] != TokenKind::normal) continue;
+    if (is_mark_of_end(texts_[i])) kinds_[i] = TokenKind::control;
+    const bool byte = model_ == VocabularyModel::bpe && !byte_letters_ && byte_of(texts_[i]) >= 0;
+    if (byte) kinds_[i] = TokenKind::byte;
   }
 }
 
 Status Vocabulary::read_scores(const Gguf& gguf) {
-  LINNET_TRY(const Value* value, token_array(gguf, kScoresKey, ValueType::f32, ValueType::f32, texts_.size()));
+  LINNET_TRY(const Value* value, token_array(gguf, kScoresKey, ValueType::f32, ValueType::i32, texts_.size()));
   if (value == nullptr) {
-    if (model_ == VocabularyModel::bpe) return {};
-    return fail(Code::gguf_vocabulary, "{} is missing; a vocabulary of model \"llama\" needs a score for every token",
-                kScoresKey);
+    if (model_ != VocabularyModel::spm && model_ != VocabularyModel::unigram) return {};
+    return fail(Code::gguf_vocabulary, "{} is missing; a vocabulary of model {} needs a score for every token",
+                kScoresKey, quoted(model_name_));
   }
   scores_.resize(texts_.size());
   for (size_t i = 0; i < texts_.size(); ++i) {
@@ -148,7 +222,7 @@ Status Vocabulary::read_scores(const Gguf& gguf) {
 Status Vocabulary::build_table() {
   slots_.resize(std::bit_ceil(texts_.size() + texts_.size() / 2 + 1));
   for (size_t i = 0; i < texts_.size(); ++i) {
-    const uint64_t h = hash(texts_[i], {});
+    const uint64_t h = hash_end(hash_more(kHashSeed, texts_[i]));
     const uint32_t tag = uint32_t(h >> 32);
     for (size_t probe = 0;; ++probe) {
       if (probe == kMaxProbes) {
@@ -166,7 +240,7 @@ Status Vocabulary::build_table() {
   return {};
 }
 
-Status Vocabulary::collect_spm_bytes() {
+Status Vocabulary::collect_byte_tokens() {
   int32_t found = 0;
   for (int32_t id = 0; id < size(); ++id) {
     if (kind(id) != TokenKind::byte) continue;
@@ -193,19 +267,52 @@ Status Vocabulary::collect_spm_bytes() {
 }
 
 // Published vocabularies lack the letters of bytes that their training text did not have, so some may be missing.
-Status Vocabulary::collect_bpe_bytes() {
+Status Vocabulary::collect_byte_letters() {
   int32_t found = 0;
   for (size_t b = 0; b < 256; ++b) {
     std::string letter;
     utf8_append(letter, kByteAlphabet.character[b]);
     const int32_t id = find(letter);
-    if (id < 0 || !textual(id)) continue;
+    if (id < 0 || kind(id) != TokenKind::normal) continue;  // a user-defined token is the letter itself
     byte_tokens_[b] = id;
     ++found;
   }
   if (found > 0) return {};
   return fail(Code::gguf_vocabulary,
               "{} has none of the 256 byte letters that a vocabulary of model \"gpt2\" is made of", kTokensKey);
+}
+
+// Appends what the token stands for to bytes_.
+void Vocabulary::spell_token(int32_t id) {
+  const std::string_view t = text(id);
+  const TokenKind k = kind(id);
+  if (k == TokenKind::control || k == TokenKind::unknown) return;
+  if (k == TokenKind::user_defined) {
+    bytes_ += t;
+  } else if (k == TokenKind::byte && byte_of(t) >= 0) {
+    bytes_ += char(byte_of(t));
+  } else if (model_ == VocabularyModel::rwkv) {
+    rwkv_unescape(t, bytes_);
+  } else if (byte_letters_) {
+    for (size_t at = 0; at < t.size();) {
+      const Utf8Char c = utf8_decode(t, at);
+      const int32_t byte = kByteAlphabet.byte_of(c.code_point);
+      if (byte >= 0) bytes_ += char(byte);
+      if (byte < 0) bytes_ += t.substr(at, c.bytes);
+      at += c.bytes;
+    }
+  } else {
+    const size_t begin = bytes_.size();
+    for (size_t at = 0; at < t.size();) {
+      const bool space = t.substr(at).starts_with(kSpmSpace);
+      bytes_ += space ? ' ' : t[at];
+      at += space ? kSpmSpace.size() : 1;
+    }
+    // The WordPiece decoder writes no space before these signs.
+    const std::string_view written = std::string_view(bytes_).substr(begin);
+    const bool sign = written == " ." || written == " ," || written == " ?" || written == " !";
+    if (sign && model_ == VocabularyModel::wordpiece) bytes_.erase(begin, 1);
+  }
 }
 
 // Writes bytes_: what every token stands for.
@@ -216,28 +323,7 @@ Status Vocabulary::spell() {
       return fail(Code::gguf_vocabulary, "{}: the texts have more than 4 GiB together", kTokensKey);
     }
     starts_.push_back(uint32_t(bytes_.size()));
-    const std::string_view t = text(id);
-    const TokenKind k = kind(id);
-    if (k == TokenKind::control || k == TokenKind::unknown) continue;
-    if (k == TokenKind::user_defined) {
-      bytes_ += t;
-    } else if (k == TokenKind::byte && byte_of(t) >= 0) {
-      bytes_ += char(byte_of(t));
-    } else {
-      for (size_t at = 0; at < t.size();) {
-        const Utf8Char c = utf8_decode(t, at);
-        const std::string_view letter = t.substr(at, c.bytes);
-        const int32_t byte = model_ == VocabularyModel::bpe ? kByteAlphabet.byte_of(c.code_point)
-                             : letter == kSpmSpace          ? ' '
-                                                            : -1;
-        if (byte >= 0) {
-          bytes_ += char(byte);
-        } else {
-          bytes_ += letter;
-        }
-        at += c.bytes;
-      }
-    }
+    spell_token(id);
   }
   starts_.push_back(uint32_t(bytes_.size()));
   bytes_.shrink_to_fit();
@@ -246,29 +332,14 @@ Status Vocabulary::spell() {
 
 Result<Vocabulary> Vocabulary::load(const Gguf& gguf) {
   Vocabulary v;
-  const Value* model = gguf.find(kModelKey);
-  if (model == nullptr || model->type != ValueType::string) {
-    return fail(Code::gguf_vocabulary, "{} is {}; expected a string: \"llama\" or \"gpt2\"", kModelKey,
-                model == nullptr ? "missing" : value_type_name(model->type));
-  }
-  if (model->string() == "llama") {
-    v.model_ = VocabularyModel::spm;
-  } else if (model->string() == "gpt2") {
-    v.model_ = VocabularyModel::bpe;
-  } else {
-    return fail(Code::unsupported,
-                "{} is {}; the vocabularies that can be used are \"llama\" (SentencePiece) and \"gpt2\" (byte-level "
-                "BPE)",
-                kModelKey, quoted(model->string()));
-  }
-  LINNET_TRY(v.pre_, gguf.string_or("tokenizer.ggml.pre", "default"));
+  LINNET_CHECK(v.read_model(gguf));
   LINNET_TRY(v.chat_template_, gguf.string_or("tokenizer.chat_template", ""));
   LINNET_CHECK(v.read_texts(gguf));
   LINNET_CHECK(v.read_kinds(gguf));
   LINNET_CHECK(v.read_scores(gguf));
   LINNET_CHECK(v.build_table());
   v.byte_tokens_.fill(-1);
-  LINNET_CHECK(v.model_ == VocabularyModel::spm ? v.collect_spm_bytes() : v.collect_bpe_bytes());
+  LINNET_CHECK(v.byte_letters_ ? v.collect_byte_letters() : v.collect_byte_tokens());
   LINNET_CHECK(v.spell());
   return v;
 }

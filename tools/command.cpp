@@ -1,5 +1,6 @@
 #include "tools/command.h"
 
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -96,6 +97,35 @@ Result<std::string> embedded_model_path() {
     return fail(Code::io_not_found,
                 "the embedded model is not at {}; build or install Linnet completely, or name a model", path.string());
   return path.string();
+}
+
+Result<std::vector<int32_t>> parse_tokens(const std::string& text) {
+  std::vector<int32_t> tokens;
+  size_t at = 0;
+  while (at <= text.size()) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    int32_t id = -1;
+    const auto [next, problem] = std::from_chars(text.data() + at, text.data() + end, id);
+    if (problem != std::errc() || next != text.data() + end || id < 0)
+      return fail(Code::invalid_argument, "--tokens holds \"{}\", expected token ids separated by commas",
+                  text.substr(at, end - at));
+    tokens.push_back(id);
+    at = end + 1;
+  }
+  return tokens;
+}
+
+Status write_file(const std::string& path, std::string_view bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (out) return {};
+  return fail(Code::io_write, "cannot write {} bytes to {}; check the path, permissions and free space", bytes.size(),
+              path);
+}
+
+Status write_floats(const std::string& path, std::span<const float> values) {
+  return write_file(path, {reinterpret_cast<const char*>(values.data()), values.size_bytes()});
 }
 
 Result<std::string> read_stdin() {

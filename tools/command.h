@@ -4,6 +4,7 @@
 #include <atomic>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,11 @@ std::vector<std::unique_ptr<Command>> all_commands();
 // The model that comes with Linnet: share/linnet/demo.gguf beside the binary's folder.
 Result<std::string> embedded_model_path();
 
+// The ids of --tokens.
+Result<std::vector<int32_t>> parse_tokens(const std::string& text);
+Status write_file(const std::string& path, std::string_view bytes);
+// Little-endian float32.
+Status write_floats(const std::string& path, std::span<const float> values);
 // All of standard input, as bytes.
 Result<std::string> read_stdin();
 // "-" means standard input.

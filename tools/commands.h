@@ -12,6 +12,7 @@ std::unique_ptr<Command> make_chat();
 std::unique_ptr<Command> make_tokenize();
 std::unique_ptr<Command> make_detokenize();
 std::unique_ptr<Command> make_logits();
+std::unique_ptr<Command> make_embed();
 std::unique_ptr<Command> make_perplexity();
 std::unique_ptr<Command> make_inspect();
 std::unique_ptr<Command> make_validate();

@@ -6,6 +6,7 @@
 #include "gguf/base/json.h"
 #include "gguf/value_check.h"
 #include "tools/commands.h"
+#include "tools/model_page.h"
 
 namespace linnet {
 namespace {
@@ -43,12 +44,17 @@ class Inspect : public Command {
     add_model(args);
     args.flag("--checksums", checksums_,
               "show each tensor's XXH64, and whether it is the one in the file (reads all data)");
+    args.option("--html", html_, "write a page with the size of every tensor drawn to this file");
     add_json(args, "print one JSON object");
   }
 
   Result<int> run() override {
     LINNET_TRY(const std::string path, model_path());
     LINNET_TRY(const Gguf file, Gguf::open(path));
+    if (!html_.empty()) {
+      LINNET_CHECK(write_file(html_, model_page(file, path)));
+      return kDone;
+    }
     if (json_) return print_json(file);
     fmt::print("GGUF version {}, {} bytes in {} file(s), alignment {}, {} keys, {} tensors\n\n", file.version(),
                file.file_bytes(), file.shards(), file.alignment(), file.values().size(), file.tensors().size());
@@ -101,6 +107,7 @@ class Inspect : public Command {
   }
 
   bool checksums_ = false;
+  std::string html_;
 };
 
 class Validate : public Command {

@@ -16,6 +16,7 @@ class Tokenize : public Command {
   void declare(Arguments& args) override {
     add_model(args);
     args.flag("--bos", bos_, "add the beginning-of-text token");
+    args.flag("--eos", eos_, "add the end-of-text token (encoders: the separator)");
     args.flag("--special", special_, "parse special tokens in the text");
     add_json(args, "print a JSON array instead of one id and piece a line");
   }
@@ -25,7 +26,7 @@ class Tokenize : public Command {
     LINNET_TRY(const Gguf file, Gguf::open(path));
     LINNET_TRY(const Tokenizer tokenizer, Tokenizer::load(file));
     LINNET_TRY(const std::string text, read_stdin());
-    LINNET_TRY(const auto tokens, tokenizer.encode(text, {.bos = bos_, .special = special_}));
+    LINNET_TRY(const auto tokens, tokenizer.encode(text, {.bos = bos_, .special = special_, .eos = eos_}));
     std::string out;
     for (const int32_t token : tokens)
       out += json_ ? fmt::format("{}{}", out.empty() ? "" : ",", token)
@@ -35,7 +36,7 @@ class Tokenize : public Command {
   }
 
  private:
-  bool bos_ = false, special_ = false;
+  bool bos_ = false, eos_ = false, special_ = false;
 };
 
 // Whole numbers separated by anything else, so that the output of `tokenize --json` can be fed back.

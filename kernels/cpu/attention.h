@@ -164,7 +164,17 @@ struct AttentionJob {
     for (int64_t i = 0; i < (r1 - r0) * group; ++i) {
       const int64_t row = r0 + i / group, head = kv_head * group + i % group;
       const float* q = a.q + (row * a.heads + head) * a.kv.k_dim;
-      queries[i] = {q, q8, scale, sum, a.rows[row].begin, a.rows[row].end, 0.0f, 0.0f, o};
+      queries[i] = {q,
+                    q8,
+                    scale,
+                    sum,
+                    a.rows[row].begin,
+                    a.rows[row].end,
+                    0.0f,
+                    0.0f,
+                    o,
+                    a.rows[row].position,
+                    a.slopes ? a.slopes[head] : 0.0f};
       for (int64_t b = 0; a.kv.type == KvType::q8_0 && b < a.kv.k_dim / 32; ++b)
         scale[b] = quantize_32<S>(q + b * 32, q8 + b * 32, sum + b);
       o += area.o_stride;
@@ -187,7 +197,8 @@ struct AttentionJob {
           page.k = k_head(place.pages[p - place.first_page], a.kv, kv_head);
           page.v = v_head(place.pages[p - place.first_page], a.kv, kv_head);
         }
-        at[waiting] = {queries + i, lo > 0 ? lo : 0, hi < kPageTokens ? hi : kPageTokens, probabilities[waiting]};
+        at[waiting] = {queries + i, lo > 0 ? lo : 0, hi < kPageTokens ? hi : kPageTokens, probabilities[waiting],
+                       p * kPageTokens};
         if (++waiting == 4) {
           attend_page<S, 4>(page, at, a.scale, a.softcap);
           waiting = 0;

@@ -2,7 +2,7 @@
 //
 // Definition, per query, page by page inside a segment of 8 pages (docs/canonical-arithmetic.md):
 //   s[j] = fma(q[d], k[d][j], s[j]) for d in order        Q8_0: s[j] = fma(dq * dk[j], float(isum[j]), s[j]) per 32-block
-//   s[j] = s[j] * scale, then cap * tanh(s[j] / cap)
+//   s[j] = s[j] * scale, then cap * tanh(s[j] / cap), then fma(-slope, |position - j|, s[j])
 //   m' = max(m, page maximum), l *= exp(m - m'), o *= exp(m - m') unless m is -infinity or m' is m
 //   p[j] = exp(s[j] - m'), +0 where not visible; l += sum of p (lane j mod 32 and the tree)
 //   o[d] = fma(p[j], v[j][d], o[d]) for visible j in order   Q8_0: o[d] = fma(p[j] * dv[j], float(q[j][d]), o[d])
@@ -25,13 +25,16 @@ struct Query {
   int64_t begin, end;     // absolute positions
   float m, l;             // running maximum and sum of exponentials
   float* o;               // [v_dim]
+  int64_t position;       // absolute
+  float slope;            // ALiBi; 0: none
 };
 
 // A query on one page: visible slots [lo, hi), its scores and then probabilities.
 struct PageQuery {
   Query* query;
   int64_t lo, hi;
-  float* p;  // [64], aligned
+  float* p;       // [64], aligned
+  int64_t first;  // absolute position of slot 0
 };
 
 template <class S>
@@ -114,10 +117,16 @@ void soften(const PageQuery& at, float scale, float softcap, int64_t v_dim) {
   constexpr int vectors = kPageTokens / S::width;
   constexpr int registers = Lanes<S>::registers;
   Query& query = *at.query;
+  alignas(64) float distances[kPageTokens];
+  for (int64_t j = 0; j < kPageTokens && query.slope != 0.0f; ++j) {
+    const int64_t d = query.position - at.first - j;
+    distances[j] = static_cast<float>(d < 0 ? -d : d);
+  }
   Lanes<S> lanes;
   for (int v = 0; v < vectors; ++v) {
     auto s = S::mul(S::load(at.p + v * S::width), S::set(scale));
     if (softcap != 0.0f) s = S::mul(S::set(softcap), math::tanh_of<S>(S::div(s, S::set(softcap))));
+    if (query.slope != 0.0f) s = S::fma(S::set(-query.slope), S::load(distances + v * S::width), s);
     S::store(at.p + v * S::width, s);
     const auto visible = S::range(at.lo - v * S::width, at.hi - v * S::width);
     const auto seen = S::select(visible, s, S::set(-__builtin_inff()));

@@ -3,11 +3,14 @@
 
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/embed.h"
+#include "kernels/cpu/experts.h"
 #include "kernels/cpu/glu.h"
+#include "kernels/cpu/latent.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/qkv.h"
+#include "kernels/cpu/recurrent.h"
 #include "kernels/cpu/scans.h"
 
 namespace linnet {
@@ -27,8 +30,10 @@ int64_t scratch_bytes(const ScratchNeed& need) {
   const int64_t kept = states * split_rows < room ? states * split_rows : room;
   const int64_t attention_bytes = need.threads * area.bytes() + kept;
   const int64_t rotate_bytes = need.threads * round_up(need.rows * 4, 64);
-  const int64_t most = matrix > attention_bytes ? matrix : attention_bytes;
-  return most > rotate_bytes ? most : rotate_bytes;
+  const int64_t routing = int64_t{3} * kMostExperts * 4;
+  int64_t most = matrix > attention_bytes ? matrix : attention_bytes;
+  most = most > rotate_bytes ? most : rotate_bytes;
+  return most > routing ? most : routing;
 }
 
 template <class S>
@@ -42,9 +47,14 @@ constexpr Kernels make(const char* name, bool (*supported)()) {
       .embed = embed<S>,
       .norm = norm<S>,
       .qkv = qkv<S>,
+      .latent = latent<S>,
       .attention = attention<S>,
       .linear = linear<S>,
       .glu = glu<S>,
+      .route = route<S>,
+      .experts = experts<S>,
+      .conv = conv<S>,
+      .scan = scan<S>,
       .rotate = rotate<S>,
       .max = scan_max<S>,
       .above = scan_above<S>,

@@ -17,11 +17,21 @@ struct EmbedJob {
       for_each_format([&]<class F>() {
         if (a.w.type != F::type) return;
         const int64_t bytes = a.w.cols / F::values * static_cast<int64_t>(sizeof(typename F::Block));
-        const auto* table = static_cast<const std::byte*>(a.w.data);
-        decode_row<F>(reinterpret_cast<const typename F::Block*>(table + a.tokens[t] * bytes), out, a.w.cols);
+        const auto* row =
+            reinterpret_cast<const typename F::Block*>(static_cast<const std::byte*>(a.w.data) + a.tokens[t] * bytes);
+        if (a.add)
+          add_row<F>(row, out);
+        else
+          decode_row<F>(row, out, a.w.cols);
       });
-      for (int64_t k = 0; k < a.w.cols && a.scale != 1.0f; ++k) out[k] *= a.scale;
+      for (int64_t k = 0; k < a.w.cols && a.scale != 1.0f && !a.add; ++k) out[k] *= a.scale;
     }
+  }
+
+  template <class F>
+  void add_row(const typename F::Block* row, float* out) const {
+    for (int64_t k = 0; k < a.w.cols; ++k)
+      out[k] += F::value(row[k / F::values], static_cast<int>(k % F::values)) * a.scale;
   }
 };
 

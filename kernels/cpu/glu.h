@@ -1,5 +1,6 @@
 // out = act(gate x) * (up x), and its 8-bit forms.
-//   silu(x) = x / (1 + exp(-x))
+//   silu(x) = x / (1 + exp(-x)), relu_squared(x) = max(x, 0)^2
+//   clamped_swish: g = min(gate, 7), u = clamp(up): g / (1 + exp(-1.702 g)) * (u + 1)       (gpt-oss)
 //   gelu(x) = (0.5 x) * (1 + tanh(0.79788456 * fma(x^2 * 0.044715, x, x)))    (Hendrycks and Gimpel's tanh form)
 #pragma once
 
@@ -23,15 +24,33 @@ LINNET_INLINE typename S::F gelu_tanh_of(typename S::F x) {
   return S::mul(S::mul(S::set(0.5f), x), S::add(S::set(1.0f), t));
 }
 
-// out[k] = act(gate[k]) * up[k], or act(up[k]) without a gate.
+template <class S>
+LINNET_INLINE typename S::F relu_squared_of(typename S::F x) {
+  const auto positive = S::max(x, S::set(0.0f));
+  return S::mul(positive, positive);
+}
+
+template <class S>
+LINNET_INLINE typename S::F clamped_swish_of(typename S::F gate, typename S::F up) {
+  const auto g = S::min(S::set(7.0f), gate);
+  const auto u = S::min(S::set(7.0f), S::max(S::set(-7.0f), up));
+  const auto e = math::exp_of<S>(S::mul(S::set(-1.702f), g));
+  return S::mul(S::div(g, S::add(S::set(1.0f), e)), S::add(u, S::set(1.0f)));
+}
+
+// out[k] = act(gate[k]) * up[k], or act(up[k]) without a gate. out may be gate or up.
 template <class S>
 void activate(Glu kind, const float* gate, const float* up, int64_t n, float* out) {
   for (int64_t k = 0; k < n; k += S::width) {
     const int64_t left = lanes_left<S>(k, n);
     const auto u = S::load_n(up + k, left);
     const auto g = gate ? S::load_n(gate + k, left) : u;
-    const auto activated = kind == Glu::gelu_tanh ? gelu_tanh_of<S>(g) : silu_of<S>(g);
-    S::store_n(out + k, gate ? S::mul(activated, u) : activated, left);
+    const auto activated = kind == Glu::gelu_tanh       ? gelu_tanh_of<S>(g)
+                           : kind == Glu::relu_squared  ? relu_squared_of<S>(g)
+                           : kind == Glu::clamped_swish ? clamped_swish_of<S>(g, u)
+                                                        : silu_of<S>(g);
+    const bool product = gate && kind != Glu::clamped_swish;
+    S::store_n(out + k, product ? S::mul(activated, u) : activated, left);
   }
 }
 

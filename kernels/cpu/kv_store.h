@@ -19,23 +19,23 @@ LINNET_INLINE Half quantize_kv(const float* x, int8_t* q) {
   return d;
 }
 
-// Dimensions [0, dims) of one key; dims is a multiple of 32 for Q8_0. block: k_head().
+// Dimensions [d0, d1) of one key, x[d0] to x[d1 - 1]; whole blocks of 32 for Q8_0. block: k_head().
 template <class S>
-void store_key(std::byte* block, KvType type, int64_t k_dim, int64_t dims, int64_t slot, const float* x) {
+void store_key(std::byte* block, KvType type, int64_t k_dim, int64_t d0, int64_t d1, int64_t slot, const float* x) {
   if (type == KvType::f32) {
     auto* k = reinterpret_cast<float*>(block) + slot;
-    for (int64_t d = 0; d < dims; ++d) k[d * kPageTokens] = x[d];
+    for (int64_t d = d0; d < d1; ++d) k[d * kPageTokens] = x[d];
   } else if (type == KvType::f16) {
     auto* k = reinterpret_cast<Half*>(block) + slot;
-    for (int64_t d = 0; d < dims; d += S::width) {
+    for (int64_t d = d0; d < d1; d += S::width) {
       Half h[S::width];
-      const int64_t left = dims - d < S::width ? dims - d : S::width;
+      const int64_t left = d1 - d < S::width ? d1 - d : S::width;
       S::store_half(h, S::load_n(x + d, left));
       for (int64_t i = 0; i < left; ++i) k[(d + i) * kPageTokens] = h[i];
     }
   } else {
     Half* scales = kv_scales(block, k_dim) + slot;
-    for (int64_t b = 0; b < dims / 32; ++b) {
+    for (int64_t b = d0 / 32; b < d1 / 32; ++b) {
       int8_t q[32];
       scales[b * kPageTokens] = quantize_kv<S>(x + b * 32, q);
       for (int64_t i = 0; i < 8; ++i) std::memcpy(block + ((b * 8 + i) * kPageTokens + slot) * 4, q + i * 4, 4);

@@ -2,6 +2,7 @@
 // no barrier.
 #pragma once
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/work.h"
 
@@ -60,6 +61,15 @@ struct LinearJob {
     add_delta_bias(l, t, rows.begin, count, v);
     if (a.scale != 1.0f)
       for (int64_t r = 0; r < count; ++r) v[r] *= a.scale;
+    if (a.gate) {
+      const float open = 1.0f / (1.0f + math::exp_of<math::ScalarMath>(-a.gate[t]));
+      for (int64_t r = 0; r < count; ++r) v[r] *= open;
+    }
+    if (a.softcap != 0.0f)
+      for (int64_t r = 0; r < count; r += S::width) {
+        const auto x = S::div(S::load_n(v + r, lanes_left<S>(r, count)), S::set(a.softcap));
+        S::store_n(v + r, S::mul(S::set(a.softcap), math::tanh_of<S>(x)), lanes_left<S>(r, count));
+      }
     if (a.add)
       for (int64_t r = 0; r < count; ++r) y[r] += v[r];
   }

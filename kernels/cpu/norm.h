@@ -31,6 +31,14 @@ void layer_norm_row(const float* x, const float* weight, int64_t n, float eps, f
   rms_norm_row<S>(out, weight, n, eps, out);
 }
 
+// out may be x.
+template <class S>
+void norm_row(Norm kind, const float* x, const float* weight, int64_t n, float eps, float* out) {
+  if (kind == Norm::rms) return rms_norm_row<S>(x, weight, n, eps, out);
+  if (kind == Norm::layer) return layer_norm_row<S>(x, weight, n, eps, out);
+  for (int64_t k = 0; k < n; ++k) out[k] = x[k];
+}
+
 template <class S>
 struct NormJob {
   const NormArgs& a;
@@ -41,12 +49,12 @@ struct NormJob {
     for (int64_t t = rows.begin; t < rows.end; ++t) {
       const float* x = a.x + t * cols;
       float* out = a.out.f32 + t * cols;
-      if (a.kind == Norm::rms)
-        rms_norm_row<S>(x, a.weight, cols, a.eps, out);
-      else
-        layer_norm_row<S>(x, a.weight, cols, a.eps, out);
+      norm_row<S>(a.kind, x, a.weight, cols, a.eps, out);
       for (int64_t k = 0; a.bias && k < cols; ++k) out[k] += a.bias[k];
       quantize_columns<S>(a.out, a.forms, t, 0, cols);
+      if (!a.add_to) continue;
+      float* sum = a.add_to + t * cols;
+      for (int64_t k = 0; k < cols; ++k) sum[k] += a.add_scale * out[k];
     }
   }
 };

@@ -30,6 +30,30 @@ Result<double> Keys::number_or(std::string_view key, double otherwise, double lo
   return number(key, low, high);
 }
 
+Result<bool> Keys::boolean_or(std::string_view key, bool otherwise) const {
+  return file_.boolean_or(name(key), otherwise);
+}
+
+Result<std::vector<int64_t>> Keys::per_layer(std::string_view key, int64_t layers, int64_t low, int64_t high) const {
+  const Value* value = file_.find(name(key));
+  if (!value || value->type != ValueType::array) {
+    LINNET_TRY(const int64_t all, integer(key, low, high));
+    return std::vector<int64_t>(static_cast<size_t>(layers), all);
+  }
+  const bool numbers = value->is_integer() || value->element == ValueType::boolean;
+  if (!numbers || value->count != static_cast<uint64_t>(layers))
+    return fail(Code::gguf_hparams, "key {} is an array of {} {} values, expected one integer for each of {} layers",
+                name(key), value->count, value_type_name(value->element), layers);
+  std::vector<int64_t> all;
+  for (uint64_t i = 0; i < value->count; ++i) {
+    all.push_back(value->integer(i));
+    if (all.back() < low || all.back() > high)
+      return fail(Code::gguf_hparams, "key {} is {} for layer {}, expected {} to {}", name(key), all.back(), i, low,
+                  high);
+  }
+  return all;
+}
+
 Result<std::string_view> Keys::string_or(std::string_view key, std::string_view otherwise) const {
   return file_.string_or(name(key), otherwise);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gguf/base/error.h"
 #include "gguf/reader.h"
@@ -22,6 +23,9 @@ class Keys {
   // Finite numbers in [low, high].
   Result<double> number_or(std::string_view key, double otherwise, double low, double high) const;
   Result<double> number(std::string_view key, double low, double high) const;
+  Result<bool> boolean_or(std::string_view key, bool otherwise) const;
+  // A number for each of `layers` layers: an array of so many, or one for all.
+  Result<std::vector<int64_t>> per_layer(std::string_view key, int64_t layers, int64_t low, int64_t high) const;
   Result<std::string_view> string_or(std::string_view key, std::string_view otherwise) const;
   const Gguf& file() const { return file_; }
   const std::string& architecture() const { return architecture_; }

@@ -12,6 +12,8 @@ struct Shape {
   float softcap = 0;
   bool sinks = false;
   int64_t window = 0;  // 0: all before
+  bool slopes = false;
+  bool both_ways = false;  // rows see what follows them, too
 };
 
 std::string describe(const testing::TestParamInfo<Shape>& info) {
@@ -19,7 +21,8 @@ std::string describe(const testing::TestParamInfo<Shape>& info) {
   const char* types[] = {"F32", "F16", "Q8_0"};
   return std::string(types[static_cast<int>(s.type)]) + "_" + std::to_string(s.heads) + "_" +
          std::to_string(s.kv_heads) + "_" + std::to_string(s.k_dim) + "_" + std::to_string(s.v_dim) +
-         (s.softcap != 0 ? "_cap" : "") + (s.sinks ? "_sinks" : "") + (s.window ? "_window" : "");
+         (s.softcap != 0 ? "_cap" : "") + (s.sinks ? "_sinks" : "") + (s.window ? "_window" : "") +
+         (s.slopes ? "_slopes" : "") + (s.both_ways ? "_both_ways" : "");
 }
 
 // What a sequence's cache holds, from position `first` on: [position][kv_heads * dim].
@@ -36,7 +39,7 @@ struct Problem {
   std::vector<Decoded> decoded;
   std::vector<RowPlace> rows;
   std::vector<size_t> sequence_of;
-  Array<float> q, sinks;
+  Array<float> q, sinks, slopes;
   float scale;
 
   explicit Problem(const Shape& s)
@@ -54,12 +57,14 @@ struct Problem {
     }
     for (int64_t p = end - count; p < end; ++p) {
       const int64_t begin = shape.window ? std::max<int64_t>(0, p + 1 - shape.window) : 0;
-      rows.push_back(sequences.back().place(p, begin, p + 1));
+      rows.push_back(sequences.back().place(p, begin, shape.both_ways ? end : p + 1));
       sequence_of.push_back(sequences.size() - 1);
     }
     const Array<float> more = random_floats(random, count * shape.heads * shape.k_dim, 1.5f);
     q.insert(q.end(), more.begin(), more.end());
     if (shape.sinks) sinks = random_floats(random, shape.heads);
+    slopes.clear();  // 1/2, 1/4, ...; the last head has none
+    for (int32_t h = 0; h < shape.heads; ++h) slopes.push_back(h + 1 < shape.heads ? std::ldexp(1.0f, -1 - h) : 0.0f);
   }
   int64_t n() const { return static_cast<int64_t>(rows.size()); }
   int64_t cols() const { return int64_t{shape.heads} * shape.v_dim; }
@@ -71,7 +76,8 @@ struct Problem {
   // Rows [r0, r1) in one call.
   void run(const Kernels& k, Exec& exec, int64_t r0, int64_t r1, Held& out) const {
     k.attention(exec, {r1 - r0, q.data() + r0 * shape.heads * shape.k_dim, shape.heads, kv, rows.data() + r0, scale,
-                       shape.softcap, shape.sinks ? sinks.data() : nullptr, out.forms, out.a});
+                       shape.softcap, shape.sinks ? sinks.data() : nullptr, shape.slopes ? slopes.data() : nullptr,
+                       out.forms, out.a});
   }
   Array<float> run(const Kernels& k, Exec& exec) const {
     Held out(n(), cols());
@@ -108,6 +114,8 @@ struct Problem {
       }
       dot *= scale;
       if (shape.softcap != 0) dot = shape.softcap * std::tanh(dot / shape.softcap);
+      if (shape.slopes)
+        dot -= double{slopes[static_cast<size_t>(head)]} * static_cast<double>(std::abs(place.position - p));
       worst =
           std::max(worst, sum * scale * (static_cast<double>(shape.k_dim) + 8) * 0x1p-24 + std::fabs(dot) * 0x1p-21);
       score.push_back(dot);
@@ -173,17 +181,18 @@ TEST_P(Attention, ARowAloneIsTheRowInTheBatch) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
-                         testing::Values(Shape{KvType::f32, 4, 2, 64, 64}, Shape{KvType::f32, 2, 2, 20, 20},
-                                         Shape{KvType::f32, 3, 1, 1, 7}, Shape{KvType::f16, 8, 2, 128, 128},
-                                         Shape{KvType::f16, 6, 2, 43, 51}, Shape{KvType::f16, 4, 4, 80, 80, 30.0f},
-                                         Shape{KvType::f16, 8, 8, 16, 16, 0, true},
-                                         Shape{KvType::f16, 4, 1, 192, 128, 0, true, 128},
-                                         Shape{KvType::f32, 71, 1, 8, 8}, Shape{KvType::q8_0, 8, 2, 64, 64},
-                                         Shape{KvType::q8_0, 5, 5, 32, 96},
-                                         Shape{KvType::q8_0, 4, 2, 128, 128, 50.0f, true, 100},
-                                         Shape{KvType::f32, 4, 2, 32, 32, 0, false, 600}),
-                         describe);
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Attention,
+    testing::Values(
+        Shape{KvType::f32, 4, 2, 64, 64}, Shape{KvType::f32, 2, 2, 20, 20}, Shape{KvType::f32, 3, 1, 1, 7},
+        Shape{KvType::f16, 8, 2, 128, 128}, Shape{KvType::f16, 6, 2, 43, 51}, Shape{KvType::f16, 4, 4, 80, 80, 30.0f},
+        Shape{KvType::f16, 8, 8, 16, 16, 0, true}, Shape{KvType::f16, 4, 1, 192, 128, 0, true, 128},
+        Shape{KvType::f32, 71, 1, 8, 8}, Shape{KvType::q8_0, 8, 2, 64, 64}, Shape{KvType::q8_0, 5, 5, 32, 96},
+        Shape{KvType::q8_0, 4, 2, 128, 128, 50.0f, true, 100}, Shape{KvType::f32, 4, 2, 32, 32, 0, false, 600},
+        Shape{KvType::f32, 6, 2, 20, 20, 0, false, 0, true}, Shape{KvType::f16, 4, 4, 64, 64, 0, false, 0, true},
+        Shape{KvType::f16, 8, 2, 64, 64, 20.0f, true, 100, true}, Shape{KvType::q8_0, 4, 1, 32, 32, 0, true, 0, true},
+        Shape{KvType::f32, 3, 1, 16, 16, 0, false, 0, true, true}),
+    describe);
 
 // docs/canonical-arithmetic.md, written out for one row and head over decoded keys and values (F32 and F16 pages).
 struct State {
@@ -191,10 +200,10 @@ struct State {
   std::vector<float> o;
 };
 
-void canonical_page(State& state, const float* q, const Problem& p, const Decoded& s, int64_t kv_head, int64_t begin,
-                    int64_t end) {
+void canonical_page(State& state, const float* q, const Problem& p, const Decoded& s, int64_t head_of_q,
+                    int64_t position, int64_t begin, int64_t end) {
   const auto k_dim = static_cast<size_t>(p.shape.k_dim), v_dim = static_cast<size_t>(p.shape.v_dim);
-  const auto head = static_cast<size_t>(kv_head);
+  const auto head = static_cast<size_t>(head_of_q / (p.shape.heads / p.shape.kv_heads));
   float score[64], lane[32] = {}, m = state.m;
   for (int64_t j = begin; j < end; ++j) {
     float dot = 0;
@@ -202,6 +211,8 @@ void canonical_page(State& state, const float* q, const Problem& p, const Decode
       dot = std::fmaf(q[d], s.keys[static_cast<size_t>(j - s.first)][head * k_dim + d], dot);
     dot *= p.scale;
     if (p.shape.softcap != 0) dot = p.shape.softcap * math::tanh(dot / p.shape.softcap);
+    if (p.shape.slopes)
+      dot = std::fmaf(-p.slopes[static_cast<size_t>(head_of_q)], static_cast<float>(std::abs(position - j)), dot);
     score[j % 64] = dot;
     m = std::max(m, dot);
   }
@@ -233,7 +244,7 @@ Array<float> canonical_row(const Problem& p, int64_t row, int64_t head) {
     segment.o.resize(static_cast<size_t>(p.shape.v_dim));
     for (int64_t page = first; page < first + 512; page += 64) {
       const int64_t begin = std::max(page, place.begin), end = std::min(page + 64, place.end);
-      if (begin < end) canonical_page(segment, q, p, s, head / (p.shape.heads / p.shape.kv_heads), begin, end);
+      if (begin < end) canonical_page(segment, q, p, s, head, place.position, begin, end);
     }
     if (total.o.empty()) {
       total = segment;
@@ -292,7 +303,7 @@ TEST(AttentionRange, NanStaysInItsRow) {
 
 // Scratch without room for the states of split segments: the same bits, segments one after the other.
 TEST(AttentionRange, LittleScratchGivesTheSameBits) {
-  const Shape shape{KvType::f16, 2, 1, 32, 32};
+  const Shape shape{KvType::f16, 8, 1, 32, 128};
   Random random(14);
   Problem problem(shape);
   problem.add(random, 3000, 1);

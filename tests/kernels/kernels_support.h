@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -223,6 +224,28 @@ inline Expected product(const Matrix& m, const Held& x, int64_t t, int64_t r) {
   // Formats with minimums subtract two sums that are larger than their difference; 16 covers the ratio met here.
   e.error = 16 * (static_cast<double>(m.w.cols) / 32 + 8) * 0x1p-24 * magnitude;
   return e;
+}
+
+// act(gate) * up, or act(up) where gate is null.
+inline Expected activated(Glu kind, const Expected* gate, Expected up) {
+  const Expected v = gate ? *gate : up;
+  if (!gate) up = {1, 0};
+  double act = v.value / (1 + std::exp(-v.value));
+  double slope = 1.13;  // of both silu and gelu at most
+  if (kind == Glu::gelu_tanh)
+    act = 0.5 * v.value * (1 + std::tanh(std::sqrt(2 / M_PI) * (v.value + 0.044715 * v.value * v.value * v.value)));
+  if (kind == Glu::relu_squared) {
+    act = v.value > 0 ? v.value * v.value : 0;
+    slope = 2 * std::fabs(v.value) + 1;
+  }
+  if (kind == Glu::clamped_swish) {
+    const double held = std::min(v.value, 7.0);
+    act = held / (1 + std::exp(-1.702 * held));
+    up.value = std::clamp(up.value, -7.0, 7.0) + 1;
+  }
+  const double error = slope * v.error * (std::fabs(up.value) + up.error) + up.error * std::fabs(act) +
+                       0x1p-20 * ((1 + std::fabs(v.value)) * (std::fabs(up.value) + 1));
+  return {act * up.value, error};
 }
 
 }  // namespace linnet

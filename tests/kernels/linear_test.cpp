@@ -12,6 +12,8 @@ struct Case {
   int64_t n, cols, rows;
   bool delta, bias, add;
   float scale;
+  bool gate = false;
+  float softcap = 0;
 };
 
 class Linears : public testing::TestWithParam<Case> {};
@@ -25,6 +27,7 @@ TEST_P(Linears, AreTheDefinitionOnEveryBackend) {
   x.quantize();
   // Two matrices of different heights share x.
   const int64_t heights[2] = {c.rows, c.rows / 2 + 3};
+  const Array<float> gate = random_floats(random, c.n, 2);
   Matrix m[2];
   Linear linears[2];
   Array<float> bias[2], delta[2], before[2];
@@ -39,7 +42,7 @@ TEST_P(Linears, AreTheDefinitionOnEveryBackend) {
     Array<float> y0 = before[0], y1 = before[1];
     if (!c.add) y0.assign(y0.size(), NAN), y1.assign(y1.size(), NAN);
     float* const y[2] = {y0.data(), y1.data()};
-    k.linear(exec, {c.n, x.a, 2, linears, y, c.add, c.scale});
+    k.linear(exec, {c.n, x.a, 2, linears, y, c.add, c.scale, c.gate ? gate.data() : nullptr, c.softcap});
     y0.insert(y0.end(), y1.begin(), y1.end());
     return y0;
   });
@@ -53,6 +56,8 @@ TEST_P(Linears, AreTheDefinitionOnEveryBackend) {
         if (c.delta) e.value += delta[j][at];
         if (c.bias) e.value += bias[j][static_cast<size_t>(r)];
         e.value *= static_cast<double>(c.scale);
+        if (c.gate) e.value /= 1 + std::exp(-static_cast<double>(gate[static_cast<size_t>(t)]));
+        if (c.softcap != 0) e.value = c.softcap * std::tanh(e.value / c.softcap);
         e.error = e.error * static_cast<double>(c.scale) + 0x1p-20 * (1 + std::fabs(e.value));
         if (c.add) e.value += before[j][at];
         const double error = std::fabs(all[0].values[i] - e.value);
@@ -69,13 +74,18 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Linears,
                                          Case{Type::q4_k, 1, 512, 300, false, false, true, 1},
                                          Case{Type::q4_k, 40, 256, 66, true, true, false, 1},
                                          Case{Type::q6_k, 5, 768, 40, false, true, true, 1},
-                                         Case{Type::q4_0, 8, 64, 32, false, false, false, 1}));
+                                         Case{Type::q4_0, 8, 64, 32, false, false, false, 1},
+                                         Case{Type::f32, 3, 64, 100, false, false, false, 1, true},
+                                         Case{Type::q8_0, 17, 64, 130, true, true, true, 0.5f, true},
+                                         Case{Type::f16, 1, 96, 1000, false, false, false, 2, false, 3},
+                                         Case{Type::q4_k, 6, 256, 37, true, true, true, 0.1f, true, 30}));
 
 TEST(Linear, ARowAloneIsTheRowInTheBatch) {
   Random random(5);
   for (Type type : {Type::f32, Type::q8_0, Type::q4_k}) {
     const int64_t n = 35, cols = 256, rows = 70;
     const Matrix m = random_matrix(random, type, rows, cols);
+    const Array<float> gate = random_floats(random, n);
     Linear l;
     l.w = m.w;
     Held x(n, cols);
@@ -85,14 +95,14 @@ TEST(Linear, ARowAloneIsTheRowInTheBatch) {
       Bench bench(*k, 2, {n, cols, rows, 1, 1, 1, 1});
       Array<float> y(n * rows);
       float* const all[1] = {y.data()};
-      k->linear(bench.exec(), {n, x.a, 1, &l, all, false, 1});
+      k->linear(bench.exec(), {n, x.a, 1, &l, all, false, 1, gate.data(), 5});
       for (int64_t t = 0; t < n; ++t) {
         Held one(1, cols);
         std::copy_n(x.f32.begin() + t * cols, cols, one.f32.begin());
         one.quantize();
         Array<float> z(rows);
         float* const alone[1] = {z.data()};
-        k->linear(bench.exec(), {1, one.a, 1, &l, alone, false, 1});
+        k->linear(bench.exec(), {1, one.a, 1, &l, alone, false, 1, gate.data() + t, 5});
         expect_same(z, Array<float>(y.begin() + t * rows, y.begin() + (t + 1) * rows), k->name);
       }
     }
@@ -104,6 +114,7 @@ struct GluCase {
   Type type;
   int64_t n, cols, rows;
   bool delta;
+  bool gate = true;
 };
 
 class Glus : public testing::TestWithParam<GluCase> {};
@@ -116,7 +127,7 @@ TEST_P(Glus, AreTheDefinitionOnEveryBackend) {
   x.quantize();
   const Matrix gate = random_matrix(random, c.type, c.rows, c.cols), up = random_matrix(random, c.type, c.rows, c.cols);
   const Array<float> bias = random_floats(random, c.rows), delta = random_floats(random, c.n * c.rows);
-  const Linear g{c.kind == Glu::none_silu ? Weight{} : gate.w, c.delta ? bias.data() : nullptr, nullptr};
+  const Linear g{c.gate ? gate.w : Weight{}, c.delta ? bias.data() : nullptr, nullptr};
   const Linear u{up.w, nullptr, c.delta ? delta.data() : nullptr};
   const auto all = everywhere({c.n, c.cols, 2 * c.rows, 1, 1, 1, 1}, [&](const Kernels& k, Exec& exec) {
     Held out(c.n, c.rows);
@@ -132,17 +143,9 @@ TEST_P(Glus, AreTheDefinitionOnEveryBackend) {
       const auto at = static_cast<size_t>(t * c.rows + r);
       Expected a = product(up, x, t, r), b = product(gate, x, t, r);
       if (c.delta) a.value += delta[at], b.value += bias[static_cast<size_t>(r)];
-      if (c.kind == Glu::none_silu) b = a, a = {1, 0};
-      const double v = b.value;
-      const double act = c.kind == Glu::gelu_tanh
-                             ? 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)))
-                             : v / (1 + std::exp(-v));
-      const double want = act * a.value;
-      // Both activations have slopes below 1.13.
-      const double bound = 1.13 * b.error * (std::fabs(a.value) + a.error) + a.error * std::fabs(act) +
-                           0x1p-20 * ((1 + std::fabs(v)) * (std::fabs(a.value) + 1));
-      const double error = std::fabs(all[0].values[at] - want);
-      if (!(error <= bound)) FAIL() << t << "," << r << ": " << all[0].values[at] << " is not " << want;
+      const Expected want = activated(c.kind, c.gate ? &b : nullptr, a);
+      const double error = std::fabs(all[0].values[at] - want.value);
+      if (!(error <= want.error)) FAIL() << t << "," << r << ": " << all[0].values[at] << " is not " << want.value;
     }
 }
 
@@ -151,25 +154,33 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Glus,
                                          GluCase{Glu::silu, Type::q8_0, 3, 96, 512, true},
                                          GluCase{Glu::gelu_tanh, Type::q4_k, 1, 256, 768, true},
                                          GluCase{Glu::gelu_tanh, Type::f16, 2, 43, 37, false},
-                                         GluCase{Glu::none_silu, Type::f32, 2, 33, 96, true},
+                                         GluCase{Glu::silu, Type::f32, 2, 33, 96, true, false},
+                                         GluCase{Glu::relu_squared, Type::f32, 2, 64, 96, true, false},
+                                         GluCase{Glu::clamped_swish, Type::f16, 3, 64, 96, true},
                                          // enough units for every member to quantize its own
                                          GluCase{Glu::silu, Type::f32, 2, 32, 256 * 41, false}));
 
-TEST(Embed, DecodesRowsAndScales) {
+TEST(Embed, DecodesRowsScalesAndAdds) {
   Random random(6);
   for (Type type : {Type::f32, Type::f16, Type::q8_0, Type::q4_k, Type::q6_k}) {
     const int64_t vocab = 50, dim = 512;
     const Matrix m = random_matrix(random, type, vocab, dim);
     const int32_t tokens[] = {49, 0, 7, 7, 31, 2};
+    const Array<float> before = random_floats(random, 6 * dim);
     for (float scale : {1.0f, 11.3f})
-      for (const Kernels* k : backends()) {
-        Bench bench(*k, 2, {6, dim, 1, 1, 1, 1, 1});
-        Array<float> out(6 * dim, NAN);
-        k->embed(bench.exec(), {6, tokens, m.w, scale, out.data()});
-        for (int64_t t = 0; t < 6; ++t)
-          for (int64_t i = 0; i < dim; ++i)
-            ASSERT_EQ(out[static_cast<size_t>(t * dim + i)], static_cast<float>(m.at(tokens[t], i)) * scale) << k->name;
-      }
+      for (bool add : {false, true})
+        for (const Kernels* k : backends()) {
+          Bench bench(*k, 2, {6, dim, 1, 1, 1, 1, 1});
+          Array<float> out = before;
+          if (!add) out.assign(out.size(), NAN);
+          k->embed(bench.exec(), {6, tokens, m.w, scale, out.data(), add});
+          for (int64_t t = 0; t < 6; ++t)
+            for (int64_t i = 0; i < dim; ++i) {
+              const auto at = static_cast<size_t>(t * dim + i);
+              const float row = static_cast<float>(m.at(tokens[t], i)) * scale;
+              ASSERT_EQ(out[at], add ? before[at] + row : row) << k->name;
+            }
+        }
   }
 }
 

@@ -57,4 +57,36 @@ class Sequence {
   std::vector<std::byte*> pages_;
 };
 
+// The pairs of one head turned by their angles, in double.
+inline void turn(double* head, Rope rope, int32_t dims, const float* cos, const float* sin) {
+  for (int64_t i = 0; rope != Rope::none && i < dims / 2; ++i) {
+    double& a = head[rope == Rope::half ? i : 2 * i];
+    double& b = head[rope == Rope::half ? i + dims / 2 : 2 * i + 1];
+    const double x0 = a, x1 = b;
+    a = x0 * cos[i] - x1 * sin[i];
+    b = x1 * cos[i] + x0 * sin[i];
+  }
+}
+
+// Values of one head as pages hold them.
+inline void expect_close(const std::vector<double>& want, const float* got, double error, KvType type,
+                         const char* what) {
+  double amax = 0;
+  for (double v : want) amax = std::max(amax, std::fabs(v));
+  for (size_t d = 0; d < want.size(); ++d) {
+    // Half an ulp of binary16, or half a step of a block's scale and the rounding of that scale.
+    const double stored = type == KvType::f32   ? 0
+                          : type == KvType::f16 ? std::fabs(want[d]) * 0x1p-11 + 1e-7
+                                                : amax / 127;
+    if (!(std::fabs(got[d] - want[d]) <= error + stored))
+      FAIL() << what << "[" << d << "]: " << got[d] << " is not " << want[d];
+  }
+}
+inline void expect_heads_close(const std::vector<double>& want, const Array<float>& got, int64_t dim, double error,
+                               KvType type, const char* what) {
+  ASSERT_EQ(want.size(), got.size());
+  for (auto h = want.begin(); h < want.end(); h += dim)
+    expect_close({h, h + dim}, got.data() + (h - want.begin()), error, type, what);
+}
+
 }  // namespace linnet

@@ -109,6 +109,14 @@ TEST(EngineEquality, TinyModelWithF32Pages) {
   check_model(tiny_model({.kv_type = KvType::f32}), "f32 pages", {7, 512}, {2});
 }
 
+TEST(EngineEquality, TinyMixtureOfExperts) {
+  check_model(tiny_model({.family = TinyFamily::mixtral}), "mixtral", {1, 7, 512}, {1, 2});
+}
+
+TEST(EngineEquality, TinyStateSpaceModel) {
+  check_model(tiny_model({.family = TinyFamily::mamba}), "mamba", {1, 7, 64, 512}, {1, 2, 5});
+}
+
 TEST(EngineEquality, RealModels) {
   int found = 0;
   for (const char* name : {"models/stories260K-f32.gguf", "models/tiny-llama-Q4_K_M.gguf"}) {
@@ -165,8 +173,9 @@ TEST(EngineEquality, Preemption) {
 
 // A conversation continues from its pages; the same prompt elsewhere computes everything.
 TEST(EngineEquality, ConversationsAndForksEqualFreshRequests) {
-  for (const int64_t window : {0, 70}) {
-    const auto model = tiny_model({.window = window});
+  for (const TinyModel& tiny : {TinyModel{}, TinyModel{.window = 70}, TinyModel{.family = TinyFamily::mamba}}) {
+    const auto model = tiny_model(tiny);
+    const std::string name = tiny.family == TinyFamily::mamba ? "mamba" : fmt::format("window {}", tiny.window);
     auto engine = make_engine(model, {.context = 1024});
     auto fresh = make_engine(model, {.context = 1024, .prefix_cache = false});
     Random random(3);
@@ -192,15 +201,14 @@ TEST(EngineEquality, ConversationsAndForksEqualFreshRequests) {
       request.conversation = conversations[i];
       const auto got = engine->generate(request);
       ASSERT_TRUE(expected && got);
-      ASSERT_EQ(got->tokens, expected->tokens) << "window " << window << ", turn " << turn;
+      ASSERT_EQ(got->tokens, expected->tokens) << name << ", turn " << turn;
       cached += got->cached_tokens;
       text.insert(text.end(), got->tokens.begin(), got->tokens.end());
     }
     for (const int64_t id : conversations) engine->close_conversation(id);
     EXPECT_EQ(engine->stats().pages_used, 0);
     EXPECT_GT(cached, 0);
-    std::printf("window %ld: %d turns, %ld cached tokens\n", static_cast<long>(window), turns,
-                static_cast<long>(cached));
+    std::printf("%s: %d turns, %ld cached tokens\n", name.c_str(), turns, static_cast<long>(cached));
   }
 }
 

@@ -76,7 +76,11 @@ List key_cases() {
     all.push_back(with_key("24 string " + key, key, std::string("4"), Code::gguf_key_type, "string"));
     all.push_back(with_key("24 f32 " + key, key, 4.0f, Code::gguf_key_type, "f32"));
     all.push_back(with_key("24 bool " + key, key, true, Code::gguf_key_type, "bool"));
-    all.push_back(with_key("24 array " + key, key, std::vector<uint32_t>{4, 4}, Code::gguf_key_type, "type array"));
+    const bool by_layer = key == "llama.feed_forward_length" || key.starts_with("llama.attention.head_count");
+    if (by_layer)  // two layers
+      all.push_back(with_key("62 array " + key, key, std::vector<uint32_t>{4, 4, 4}, Code::gguf_hparams, "array of 3"));
+    else
+      all.push_back(with_key("24 array " + key, key, std::vector<uint32_t>{4, 4}, Code::gguf_key_type, "type array"));
     all.push_back(with_key("24 negative " + key, key, -1, Code::gguf_value_range, "-1"));
     all.push_back(with_key("24 2^63 " + key, key, uint64_t{1} << 63, Code::gguf_hparams, "9223372036854775808"));
   }
@@ -277,9 +281,39 @@ List size_cases() {
       size("62", "feed_forward_length", 0),
       size("62", "feed_forward_length", kMax32),
       size("62", "feed_forward_length", 192, Code::gguf_tensor_shape),
-      with_key("62 lengths per layer", "llama.feed_forward_length", std::vector<int32_t>{160}, Code::gguf_key_type,
-               "type array"),
-      size("63", "expert_count", 8, Code::unsupported),
+      with_key("62 lengths per layer", "llama.feed_forward_length", std::vector<int32_t>{160}, Code::gguf_hparams,
+               "array of 1"),
+      with_key("62 strings per layer", "llama.feed_forward_length", std::vector<std::string>{"160", "160"},
+               Code::gguf_hparams, "string"),
+      with_key("62 a length of 0", "llama.feed_forward_length", std::vector<int32_t>{160, 0}, Code::gguf_hparams,
+               "layer 1"),
+      {"63 experts without a number used",
+       Code::gguf_key_missing,
+       {"expert_used_count"},
+       [](LlamaFile& f) { f.set("llama.expert_count", 8u); }},
+      {"63 more experts used than there are",
+       Code::gguf_hparams,
+       {"expert_used_count", "9", "1 to 8"},
+       [](LlamaFile& f) {
+         f.set("llama.expert_count", 8u);
+         f.set("llama.expert_used_count", 9u);
+       }},
+      {"63 groups that do not divide",
+       Code::gguf_hparams,
+       {"expert_group_count", "3"},
+       [](LlamaFile& f) {
+         f.set("llama.expert_count", 8u);
+         f.set("llama.expert_used_count", 2u);
+         f.set("llama.expert_group_count", 3u);
+       }},
+      {"63 experts without tensors",
+       Code::gguf_tensor_missing,
+       {"blk.0.ffn_gate_inp.weight"},
+       [](LlamaFile& f) {
+         f.set("llama.expert_count", 8u);
+         f.set("llama.expert_used_count", 2u);
+       }},
+      size("63", "expert_count", 5000, Code::gguf_hparams),
       size("64", "attention.sliding_window", 0),
       size("64", "attention.sliding_window", kMax32),
       with_key("65 unknown architecture", "general.architecture", std::string("lama"), Code::gguf_architecture, "lama"),
@@ -387,7 +421,7 @@ TEST(Loader, FactorsWithoutATypeAreLinear) {
     const std::string bytes = file.encode();
     const auto model = Model::load(view(bytes));
     EXPECT_TRUE(model) << model.error().message;
-    return model ? (*model)->facts.rope_facts : RopeFacts{};
+    return model ? (*model)->facts.ropes[0] : RopeFacts{};
   };
   const RopeFacts newer = facts([](LlamaFile& f) { f.set("llama.rope.scaling.factor", 4.0f); });
   EXPECT_EQ(newer.scaling, Scaling::linear);

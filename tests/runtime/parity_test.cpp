@@ -119,6 +119,7 @@ void check_greedy(const Reference& r, const Kernels& k) {
 }
 
 class Parity : public testing::TestWithParam<const char*> {};
+class PageParity : public testing::TestWithParam<const char*> {};
 
 TEST_P(Parity, FloatWeights) {
   const auto r = reference(GetParam());
@@ -133,7 +134,7 @@ TEST_P(Parity, FloatWeights) {
   }
 }
 
-TEST_P(Parity, PageTypes) {
+TEST_P(PageParity, PageTypes) {
   const auto r = reference(GetParam());
   if (!r) GTEST_SKIP() << "no reference data (" << GetParam() << ")";
   for (const Kernels* k : backends()) {
@@ -144,11 +145,29 @@ TEST_P(Parity, PageTypes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Parity,
-                         testing::Values("models/stories260K-f32", "models/stories260K-F16",
-                                         "models/stories260K-pad192-F32", "models/tiny-llama-F32",
-                                         "models/tiny-llama-F16", "models/tiny-llama-l3-F16",
-                                         "architectures/tiny-llama-linear"));
+constexpr const char* kLlamas[] = {
+    "models/stories260K-f32", "models/stories260K-F16",   "models/stories260K-pad192-F32",  "models/tiny-llama-F32",
+    "models/tiny-llama-F16",  "models/tiny-llama-l3-F16", "architectures/tiny-llama-linear"};
+INSTANTIATE_TEST_SUITE_P(Llamas, Parity, testing::ValuesIn(kLlamas));
+INSTANTIATE_TEST_SUITE_P(Llamas, PageParity, testing::ValuesIn(kLlamas));
+INSTANTIATE_TEST_SUITE_P(
+    Architectures, Parity,
+    testing::Values("architectures/tiny-bloom", "architectures/tiny-chatglm", "architectures/tiny-command-r",
+                    "architectures/tiny-deepseek", "architectures/tiny-deepseek2", "architectures/tiny-deepseek3",
+                    "architectures/tiny-dots1", "architectures/tiny-ernie4-5", "architectures/tiny-exaone",
+                    "architectures/tiny-falcon", "architectures/tiny-gemma", "architectures/tiny-gemma2-small",
+                    "architectures/tiny-gemma3-small", "architectures/tiny-glm4", "architectures/tiny-gpt-oss",
+                    "architectures/tiny-gpt2", "architectures/tiny-gptneox", "architectures/tiny-granite",
+                    "architectures/tiny-granitemoe", "architectures/tiny-internlm2", "architectures/tiny-mamba",
+                    "architectures/tiny-minicpm", "architectures/tiny-minicpm3", "architectures/tiny-mistral3",
+                    "architectures/tiny-mpt", "architectures/tiny-nemotron", "architectures/tiny-olmo",
+                    "architectures/tiny-olmo2", "architectures/tiny-olmoe", "architectures/tiny-openelm",
+                    "architectures/tiny-orion", "architectures/tiny-phi2", "architectures/tiny-phi3-longrope-short",
+                    "architectures/tiny-phimoe", "architectures/tiny-qwen1", "architectures/tiny-refact",
+                    "architectures/tiny-smollm3", "architectures/tiny-stablelm", "architectures/tiny-starcoder",
+                    "architectures/tiny-starcoder2", "architectures/tiny-xverse", "models/tiny-gemma2-F16",
+                    "models/tiny-mixtral-F16", "models/tiny-phi3-F16", "models/tiny-qwen2-F16",
+                    "models/tiny-qwen3-F16"));
 
 class QuantizedParity : public testing::TestWithParam<const char*> {};
 

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "tests/runtime/split_words.h"
 #include "tests/support.h"
 
 namespace linnet {
@@ -11,50 +12,62 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-Words split(const char* name, std::string_view text) {
-  Words words;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = find_pretokenizer(name)->next(text, at);
-    words.emplace_back(text.substr(at, end - at));
-    at = end;
-  }
-  return words;
-}
-
 TEST(Pretokenizer, Gpt2) {
-  EXPECT_EQ(split("gpt-2", "Hello, y'all! It's"), (Words{"Hello", ",", " y", "'", "all", "!", " It", "'s"}));
-  EXPECT_EQ(split("gpt-2", "'S 's 'RE'ree"), (Words{"'", "S", " '", "s", " '", "RE", "'re", "e"}));
-  EXPECT_EQ(split("gpt-2", "a  b   "), (Words{"a", " ", " b", "   "}));
-  EXPECT_EQ(split("gpt-2", "a\n\nb\n 1234"), (Words{"a", "\n", "\n", "b", "\n", " 1234"}));
-  EXPECT_EQ(split("gpt-2", " "), (Words{" "}));
-  EXPECT_EQ(split("gpt-2", "x½② é\u0301\u3000 z"), (Words{"x", "½②", " é", "\u0301", "\u3000", " z"}));
-  EXPECT_EQ(split("gpt-2", "a\xff\xfe z\xc3"), (Words{"a", "\xff\xfe", " z", "\xc3"}));
+  EXPECT_EQ(split_words("gpt-2", "Hello, y'all! It's"), (Words{"Hello", ",", " y", "'", "all", "!", " It", "'s"}));
+  EXPECT_EQ(split_words("gpt-2", "'S 's 'RE'ree"), (Words{"'", "S", " '", "s", " '", "RE", "'re", "e"}));
+  EXPECT_EQ(split_words("gpt-2", "a  b   "), (Words{"a", " ", " b", "   "}));
+  EXPECT_EQ(split_words("gpt-2", "a\n\nb\n 1234"), (Words{"a", "\n", "\n", "b", "\n", " 1234"}));
+  EXPECT_EQ(split_words("gpt-2", " "), (Words{" "}));
+  EXPECT_EQ(split_words("gpt-2", "x½② é\u0301\u3000 z"), (Words{"x", "½②", " é", "\u0301", "\u3000", " z"}));
+  EXPECT_EQ(split_words("gpt-2", "a\xff\xfe z\xc3"), (Words{"a", "\xff\xfe", " z", "\xc3"}));
 }
 
 TEST(Pretokenizer, Llama3) {
-  EXPECT_EQ(split("llama-bpe", "We'Ve a'lL 'D"), (Words{"We", "'Ve", " a", "'lL", " '", "D"}));
-  EXPECT_EQ(split("llama-bpe", "1234567 x"), (Words{"123", "456", "7", " x"}));
-  EXPECT_EQ(split("llama-bpe", "(foo)\tbar !!\r\n\r\nz"), (Words{"(foo", ")", "\tbar", " !!\r\n\r\n", "z"}));
-  EXPECT_EQ(split("llama-bpe", "a \n \n  b"), (Words{"a", " \n \n", " ", " b"}));
-  EXPECT_EQ(split("llama-bpe", "\nx"), (Words{"\n", "x"}));
-  EXPECT_EQ(split("llama-bpe", "a   "), (Words{"a", "   "}));
-  EXPECT_EQ(split("llama-bpe", " 12"), (Words{" ", "12"}));
-  EXPECT_EQ(split("llama-bpe", "'\u017fx"), (Words{"'\u017f", "x"}));
-  EXPECT_EQ(split("llama3", "1234"), split("llama-v3", "1234"));
+  EXPECT_EQ(split_words("llama-bpe", "We'Ve a'lL 'D"), (Words{"We", "'Ve", " a", "'lL", " '", "D"}));
+  EXPECT_EQ(split_words("llama-bpe", "1234567 x"), (Words{"123", "456", "7", " x"}));
+  EXPECT_EQ(split_words("llama-bpe", "(foo)\tbar !!\r\n\r\nz"), (Words{"(foo", ")", "\tbar", " !!\r\n\r\n", "z"}));
+  EXPECT_EQ(split_words("llama-bpe", "a \n \n  b"), (Words{"a", " \n \n", " ", " b"}));
+  EXPECT_EQ(split_words("llama-bpe", "\nx"), (Words{"\n", "x"}));
+  EXPECT_EQ(split_words("llama-bpe", "a   "), (Words{"a", "   "}));
+  EXPECT_EQ(split_words("llama-bpe", " 12"), (Words{" ", "12"}));
+  EXPECT_EQ(split_words("llama-bpe", "'\u017fx"), (Words{"'\u017f", "x"}));
+  EXPECT_EQ(split_words("llama3", "1234"), split_words("llama-v3", "1234"));
 }
 
 TEST(Pretokenizer, Qwen2) {
-  EXPECT_EQ(split("smollm", "ab 123  4x"), (Words{"ab", " ", "1", "2", "3", "  ", "4", "x"}));
-  EXPECT_EQ(split("smollm", "I'll  go \n"), (Words{"I", "'ll", " ", " go", " \n"}));
-  EXPECT_EQ(split("qwen2", "ab 123"), (Words{"ab", " ", "1", "2", "3"}));
-  EXPECT_EQ(split("qwen2", "I'Ll 工作1天～"), (Words{"I", "'Ll", " 工作", "1", "天", "～"}));
+  EXPECT_EQ(split_words("smollm", "ab 123  4x"), (Words{"ab", " ", "1", "2", "3", "  ", "4", "x"}));
+  EXPECT_EQ(split_words("smollm", "I'll  go \n"), (Words{"I", "'ll", " ", " go", " \n"}));
+  EXPECT_EQ(split_words("qwen2", "ab 123"), (Words{"ab", " ", "1", "2", "3"}));
+  EXPECT_EQ(split_words("qwen2", "I'Ll 工作1天～"), (Words{"I", "'Ll", " 工作", "1", "天", "～"}));
 }
 
 TEST(Pretokenizer, Default) {
-  EXPECT_EQ(split("default", "it's 12345"), (Words{"it", "'", "s", " ", "123", "45"}));
-  EXPECT_EQ(split("default", "a+=b  !"), (Words{"a", "+=", "b", "  ", "!"}));
-  EXPECT_EQ(split("default", "12½345x"), (Words{"12½", "345", "x"}));
-  EXPECT_EQ(split("default", "`a` 🦙."), (Words{"`", "a", "`", " 🦙", "."}));
+  EXPECT_EQ(split_words("default", "it's 12345"), (Words{"it", "'", "s", " ", "123", "45"}));
+  EXPECT_EQ(split_words("default", "a+=b  !"), (Words{"a", "+=", "b", "  ", "!"}));
+  EXPECT_EQ(split_words("default", "12½345x"), (Words{"12½", "345", "x"}));
+  EXPECT_EQ(split_words("default", "`a` 🦙."), (Words{"`", "a", "`", " 🦙", "."}));
+}
+
+// One word of text by text: what the families do with the same sentence.
+TEST(Pretokenizer, Others) {
+  EXPECT_EQ(split_words("falcon", "it's 12345 ½"), (Words{"it", "'", "s", " ", "123", "45", " \xc2", "\xbd"}));
+  EXPECT_EQ(split_words("falcon3", "a  12."), (Words{"a", " ", " ", "1", "2", "."}));
+  EXPECT_EQ(split_words("gpt-4o", "XMLHttp camelCase It'S"), (Words{"XMLHttp", " camel", "Case", " It'S"}));
+  EXPECT_EQ(split_words("tekken", "It's 12 a/b\n//\nc"),
+            (Words{"It", "'s", " ", "1", "2", " a", "/b", "\n", "//\n", "c"}));
+  EXPECT_EQ(split_words("qwen35", "नमस्ते 12"), (Words{"नमस्ते", " ", "1", "2"}));
+  EXPECT_EQ(split_words("qwen2", "नमस्ते"), (Words{"नमस", "्त", "े"}));
+  EXPECT_EQ(split_words("kimi-k2", "中文abc Def's"), (Words{"中文", "abc", " Def's"}));
+  EXPECT_EQ(split_words("deepseek-v3", "1234 .foo 中文か漢!\n\nx"),
+            (Words{"123", "4", " .", "foo", " ", "中文か漢", "!\n\n", "x"}));
+  EXPECT_EQ(split_words("deepseek-coder", "if x:\n  中文1"), (Words{"if", " x", ":", "\n", " ", " ", "中文", "1"}));
+  EXPECT_EQ(split_words("bloom", "Hi (a|b). x"), (Words{"Hi", " (", "a", "|", "b", ").", " x"}));
+  EXPECT_EQ(split_words("superbpe", "by the way 1234567"), (Words{"by the way ", "1", "234", "567"}));
+  EXPECT_EQ(split_words("tiny_aya", "1234567 12345x"), (Words{"1", "234", "567", " ", "123", "45", "x"}));
+  EXPECT_EQ(split_words("exaone-moe", "we go on, 12"), (Words{"we go on", ",", " ", "1", "2"}));
+  EXPECT_EQ(split_words("jais-2", "a" + std::string(300, ' ') + "b"),
+            (Words{"a", std::string(256, ' '), std::string(32, ' '), std::string(8, ' '), "  ", " ", " b"}));
+  EXPECT_EQ(split_words("gemma4", "a b\n\nc"), (Words{"a b", "\n\n", "c"}));
 }
 
 TEST(Pretokenizer, WordsCoverAnyBytesInOrder) {
@@ -65,7 +78,7 @@ TEST(Pretokenizer, WordsCoverAnyBytesInOrder) {
     for (int i = 0; i < test_count(5000); ++i, ++checked) {
       std::string text, joined;
       for (int64_t n = random.below(24); n > 0; --n) text += alphabet[size_t(random.below(int64_t(alphabet.size())))];
-      for (const std::string& word : split(name, text)) {
+      for (const std::string& word : split_words(name, text)) {
         ASSERT_FALSE(word.empty());
         joined += word;
       }

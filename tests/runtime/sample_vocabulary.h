@@ -140,6 +140,92 @@ inline VocabularyFile sample_bpe(const char* pre = "gpt-2") {
   return file;
 }
 
+// BPE of characters, as Gemma 4 has it: U+2581 for the space, byte tokens for what has none.
+inline VocabularyFile sample_gemma4() {
+  VocabularyFile file;
+  file.set("tokenizer.ggml.model", "gemma4");
+  file.add("<unk>", 2);
+  file.add("<bos>", 3);
+  file.set("tokenizer.ggml.bos_token_id", 1u);
+  for (int b = 0; b < 256; ++b) {
+    char text[8];
+    snprintf(text, sizeof text, "<0x%02X>", b);
+    file.add(text, b % 2 == 0 ? 6 : 1);  // converters mark them as ordinary
+  }
+  for (const char* character :
+       {"▁", "h", "e", "l", "o", "w", "r", "d", "a", "é", "日", "本", "🦙", "\n", "i", "n", "g"}) {
+    file.add(character);
+  }
+  const std::pair<const char*, const char*> merges[] = {
+      {"h", "e"},       {"l", "l"},    {"he", "ll"}, {"hell", "o"}, {"▁", "w"},   {"o", "r"},
+      {"▁w", "or"},     {"▁wor", "l"}, {"a", "a"},   {"aa", "aa"},  {"▁", "▁"},   {"▁▁", "▁▁"},
+      {"🦙", "🦙"}, {"日", "本"},  {"i", "n"},   {"in", "g"},   {"\n", "\n"}, {"o", "▁"}};
+  for (const auto& [left, right] : merges) {
+    file.merges.push_back(std::string(left) + " " + right);
+    file.add(std::string(left) + right);
+  }
+  file.add("\n\n\n");  // reached by no merge
+  file.add("<|im_end|>", 3);
+  file.add("<tool>", 4);
+  file.finish();
+  return file;
+}
+
+// WordPiece: the beginnings of words have U+2581, their continuations nothing.
+inline VocabularyFile sample_wordpiece() {
+  VocabularyFile file;
+  file.set("tokenizer.ggml.model", "bert");
+  for (const char* text : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}) file.add(text, text[1] == 'U' ? 2 : 3);
+  for (const char* text : {"▁un", "▁u",   "▁aff", "▁a",  "▁hello", "▁world", "▁!", "▁,",     "▁.", "▁?", "▁日", "▁本",
+                           "▁'",  "▁don", "▁t",   "▁ᄀ", "▁i",     "▁é",     "▁$", "▁b",     "▁İ", "n",  "a",   "b",
+                           "aff", "able", "ab",   "le",  "s",      "ᅡ",     "ᆨ", "\u0307", "É",  "▁É"}) {
+    file.add(text);
+  }
+  file.add("<tool>", 4);
+  file.finish();
+  return file;
+}
+
+// Unigram: scores are log probabilities.
+inline VocabularyFile sample_unigram() {
+  VocabularyFile file;
+  file.set("tokenizer.ggml.model", "t5");
+  file.add("<pad>", 3);
+  file.add("</s>", 3);
+  file.add("<unk>", 2);
+  const std::pair<const char*, float> pieces[] = {
+      {"▁", -3},   {"a", -4},   {"b", -4.5f},   {"ab", -5},     {"▁a", -4}, {"▁ab", -6},   {"ba", -6.5f},
+      {"aba", -8}, {"▁▁", -5},  {"h", -6},      {"e", -5},      {"l", -5},  {"o", -5},     {"he", -7},
+      {"ll", -7},  {"llo", -8}, {"▁he", -6},    {"▁hello", -7}, {"日", -9}, {"日本", -10}, {"w", -6},
+      {"or", -6},  {"ld", -6},  {"▁world", -9}, {"d", -6},      {"r", -6},  {"1", -7},     {"ﬁ", -9}};
+  for (const auto& [text, score] : pieces) file.add(text, 1, score);
+  file.add("<tool>", 4);
+  file.set("tokenizer.ggml.add_space_prefix", true);
+  file.set("tokenizer.ggml.remove_extra_whitespaces", true);
+  file.finish();
+  return file;
+}
+
+// RWKV: the texts are escaped.
+inline VocabularyFile sample_rwkv() {
+  VocabularyFile file;
+  file.set("tokenizer.ggml.model", "rwkv");
+  file.add("<s>", 3);
+  const char* digits = "0123456789abcdef";
+  for (int b = 0; b < 256; ++b) {
+    const bool plain = b > 0x20 && b < 0x7f && b != '\\';
+    file.add(plain ? std::string(1, char(b)) : std::string("\\x") + digits[b / 16] + digits[b % 16]);
+  }
+  for (const char* text : {"he", "hell", "hello", " wo", "  ", "    ", "\\n\\n", "\\r\\n", "\\t\\t", "\\\\\\\\",
+                           "\\'s\"", "\\xe6\\x97\\xa5", "\\xe6\\x97", "aa", "aaaa"}) {
+    file.add(text);
+  }
+  file.add("<|im_end|>", 3);
+  file.add("<tool>", 4);
+  file.finish();
+  return file;
+}
+
 inline std::span<const std::byte> as_bytes(const std::string& text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }

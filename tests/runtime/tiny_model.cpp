@@ -14,6 +14,7 @@ namespace linnet {
 namespace {
 
 constexpr int64_t kDim = 64, kHeads = 4, kKvHeads = 2, kHeadDim = 16, kFfn = 96;
+constexpr int64_t kExperts = 4, kTaps = 4, kInner = 128, kStates = 16, kRank = 4;
 
 void set_vocabulary(Writer& writer) {
   std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
@@ -42,39 +43,71 @@ void set_vocabulary(Writer& writer) {
 }
 
 void set_shape(Writer& writer, const TinyModel& tiny) {
-  writer.set("general.architecture", "llama");
-  writer.set("llama.context_length", static_cast<uint32_t>(tiny.context));
-  writer.set("llama.embedding_length", static_cast<uint32_t>(kDim));
-  writer.set("llama.block_count", static_cast<uint32_t>(tiny.layers));
-  writer.set("llama.feed_forward_length", static_cast<uint32_t>(kFfn));
-  writer.set("llama.attention.head_count", static_cast<uint32_t>(kHeads));
-  writer.set("llama.attention.head_count_kv", static_cast<uint32_t>(kKvHeads));
-  writer.set("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-  writer.set("llama.rope.dimension_count", static_cast<uint32_t>(kHeadDim));
-  if (tiny.window > 0) writer.set("llama.attention.sliding_window", static_cast<uint32_t>(tiny.window));
+  const std::string name = tiny.family == TinyFamily::mamba ? "mamba" : "llama";
+  writer.set("general.architecture", name);
+  const auto size = [&](const char* key, int64_t value) { writer.set(name + "." + key, static_cast<uint32_t>(value)); };
+  size("context_length", tiny.context);
+  size("embedding_length", kDim);
+  size("block_count", tiny.layers);
+  writer.set(name + ".attention.layer_norm_rms_epsilon", 1e-5f);
+  if (tiny.family == TinyFamily::mamba) {
+    size("ssm.conv_kernel", kTaps);
+    size("ssm.inner_size", kInner);
+    size("ssm.state_size", kStates);
+    size("ssm.time_step_rank", kRank);
+    return;
+  }
+  size("feed_forward_length", kFfn);
+  size("attention.head_count", kHeads);
+  size("attention.head_count_kv", kKvHeads);
+  size("rope.dimension_count", kHeadDim);
+  if (tiny.window > 0) size("attention.sliding_window", tiny.window);
+  if (tiny.family == TinyFamily::mixtral) {
+    size("expert_count", kExperts);
+    size("expert_used_count", 2);
+  }
 }
 
 struct Matrix {
   std::string name;
   int64_t cols, rows;  // rows 0: a norm
+  int64_t depth = 1;   // matrices in the tensor
 };
 
+std::vector<Matrix> layer_matrices(TinyFamily family) {
+  if (family == TinyFamily::mamba)
+    return {{"attn_norm.weight", kDim, 0},
+            {"ssm_in.weight", kDim, 2 * kInner},
+            {"ssm_conv1d.weight", kTaps, kInner},
+            {"ssm_conv1d.bias", kInner, 0},
+            {"ssm_x.weight", kInner, kRank + 2 * kStates},
+            {"ssm_dt.weight", kRank, kInner},
+            {"ssm_dt.bias", kInner, 0},
+            {"ssm_a", kStates, kInner},
+            {"ssm_d", kInner, 0},
+            {"ssm_out.weight", kInner, kDim}};
+  std::vector<Matrix> all = {{"attn_norm.weight", kDim, 0},
+                             {"attn_q.weight", kDim, kHeads * kHeadDim},
+                             {"attn_k.weight", kDim, kKvHeads * kHeadDim},
+                             {"attn_v.weight", kDim, kKvHeads * kHeadDim},
+                             {"attn_output.weight", kHeads * kHeadDim, kDim},
+                             {"ffn_norm.weight", kDim, 0}};
+  const bool experts = family == TinyFamily::mixtral;
+  const std::string suffix = experts ? "_exps.weight" : ".weight";
+  const int64_t depth = experts ? kExperts : 1;
+  if (experts) all.push_back({"ffn_gate_inp.weight", kDim, kExperts});
+  all.push_back({"ffn_gate" + suffix, kDim, kFfn, depth});
+  all.push_back({"ffn_up" + suffix, kDim, kFfn, depth});
+  all.push_back({"ffn_down" + suffix, kFfn, kDim, depth});
+  return all;
+}
+
 std::vector<Matrix> matrices(const TinyModel& tiny) {
-  std::vector<Matrix> all = {{"token_embd", kDim, kTinyVocab}, {"output_norm", kDim, 0}, {"output", kDim, kTinyVocab}};
-  for (int64_t i = 0; i < tiny.layers; ++i) {
-    const std::string blk = "blk." + std::to_string(i) + ".";
-    for (const Matrix& m : std::initializer_list<Matrix>{{"attn_norm", kDim, 0},
-                                                         {"attn_q", kDim, kHeads * kHeadDim},
-                                                         {"attn_k", kDim, kKvHeads * kHeadDim},
-                                                         {"attn_v", kDim, kKvHeads * kHeadDim},
-                                                         {"attn_output", kHeads * kHeadDim, kDim},
-                                                         {"ffn_norm", kDim, 0},
-                                                         {"ffn_gate", kDim, kFfn},
-                                                         {"ffn_up", kDim, kFfn},
-                                                         {"ffn_down", kFfn, kDim}}) {
-      all.push_back({blk + m.name, m.cols, m.rows});
-    }
-  }
+  std::vector<Matrix> all = {
+      {"token_embd.weight", kDim, kTinyVocab}, {"output_norm.weight", kDim, 0}, {"output.weight", kDim, kTinyVocab}};
+  for (int64_t i = 0; i < tiny.layers; ++i)
+    for (const Matrix& m : layer_matrices(tiny.family))
+      all.push_back({"blk." + std::to_string(i) + "." + m.name, m.cols, m.rows, m.depth});
   return all;
 }
 
@@ -88,15 +121,18 @@ Status write_tiny_model(const std::string& path, const TinyModel& tiny) {
   for (const Matrix& m : all) {
     std::vector<uint64_t> dims = {static_cast<uint64_t>(m.cols)};
     if (m.rows > 0) dims.push_back(static_cast<uint64_t>(m.rows));
-    LINNET_CHECK(writer.declare(m.name + ".weight", Type::f32, dims));
+    if (m.depth > 1) dims.push_back(static_cast<uint64_t>(m.depth));
+    LINNET_CHECK(writer.declare(m.name, Type::f32, dims));
   }
   Random random(tiny.seed);
   for (const Matrix& m : all) {
-    std::vector<float> values(static_cast<size_t>(m.cols * std::max<int64_t>(m.rows, 1)));
+    std::vector<float> values(static_cast<size_t>(m.cols * std::max<int64_t>(m.rows, 1) * m.depth));
     // Sharper than at initialization, so that tokens and attention differ clearly.
     const float scale = 2.0f / std::sqrt(static_cast<float>(m.cols));
     for (float& v : values) v = m.rows > 0 ? scale * random.normal() : 1.0f + 0.1f * random.normal();
-    if (m.name == "token_embd" && tiny.nan_token >= 0) {
+    if (m.name.ends_with("ssm_a"))
+      for (float& v : values) v = -std::exp(v);  // states decay
+    if (m.name == "token_embd.weight" && tiny.nan_token >= 0) {
       std::fill_n(values.begin() + tiny.nan_token * kDim, kDim, std::numeric_limits<float>::quiet_NaN());
     }
     LINNET_CHECK(writer.write(std::as_bytes(std::span(values))));

@@ -1,4 +1,4 @@
-// A random llama of 100,000 parameters with a vocabulary of bytes and a few words: enough for everything that does not
+// A random llama (or mixture of experts, or state space model) of 100,000 parameters with a vocabulary of bytes and a few words: enough for everything that does not
 // depend on what a model has learned. Built in every checkout, no data needed.
 #pragma once
 
@@ -10,6 +10,8 @@
 
 namespace linnet {
 
+enum class TinyFamily { llama, mixtral, mamba };
+
 struct TinyModel {
   uint64_t seed = 1;
   int64_t layers = 2;
@@ -17,6 +19,7 @@ struct TinyModel {
   int64_t window = 0;
   int32_t nan_token = -1;  // the token whose embedding is NaN, or none: prompts with it have no finite logits
   KvType kv_type = KvType::f16;
+  TinyFamily family = TinyFamily::llama;
 };
 
 inline constexpr int32_t kTinyBos = 1, kTinyEos = 2, kTinyFirstByte = 3, kTinyVocab = 300;

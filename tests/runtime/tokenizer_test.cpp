@@ -10,56 +10,19 @@
 #include "runtime/bpe.h"
 #include "runtime/spm.h"
 #include "runtime/token_stream.h"
-#include "tests/runtime/sample_vocabulary.h"
+#include "tests/runtime/loaded_tokenizer.h"
+#include "tests/runtime/split_words.h"
 #include "tests/support.h"
 
 namespace linnet {
 namespace {
-
-using Ids = std::vector<int32_t>;
-
-// A tokenizer with the file it points into.
-struct Loaded {
-  std::string bytes;
-  std::optional<Gguf> gguf;
-  std::optional<Tokenizer> tokenizer;
-  std::string error;
-  Code code = Code::ok;
-
-  explicit Loaded(const VocabularyFile& file) : bytes(file.bytes()) { finish(Gguf::parse(as_bytes(bytes))); }
-  explicit Loaded(const std::string& path) { finish(Gguf::open(path)); }
-  Loaded(const Loaded&) = delete;
-  const Tokenizer& operator*() const { return *tokenizer; }
-  const Tokenizer* operator->() const { return &*tokenizer; }
-
- private:
-  void finish(Result<Gguf> opened) {
-    if (!opened) {
-      error = opened.error().message;
-      return;
-    }
-    gguf.emplace(*std::move(opened));
-    auto loaded = Tokenizer::load(*gguf);
-    if (!loaded) {
-      error = loaded.error().message;
-      code = loaded.error().code;
-      return;
-    }
-    tokenizer.emplace(*std::move(loaded));
-  }
-};
 
 std::string read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-Ids encode(const Tokenizer& t, std::string_view text, EncodeOptions options = {}) {
-  auto tokens = t.encode(text, options);
-  EXPECT_TRUE(tokens) << tokens.error().message;
-  return tokens ? *tokens : Ids();
-}
-
+// Those that can write every byte.
 const char* const kVocabularies[] = {"llama-spm", "phi-3", "llama-bpe", "qwen2", "gpt-2"};
 
 std::string random_text(Random& random) {
@@ -111,7 +74,8 @@ TEST(TokenizerVectors, OfRealVocabularies) {
   if (!shared_data("vocab")) GTEST_SKIP() << "no reference data (LINNET_SHARED_DATA)";
   const std::string separator = "\n__ggml_vocab_test__\n";
   std::vector<std::string> names(std::begin(kVocabularies), std::end(kVocabularies));
-  names.push_back("starcoder");  // lacks some byte letters: no round trip of every text, but of these
+  // These lack some byte letters: no round trip of every text, but of these.
+  names.insert(names.end(), {"falcon", "deepseek-coder", "starcoder", "bert-bge"});
   for (const std::string& name : names) {
     SCOPED_TRACE(name);
     const Loaded loaded(*shared_data("vocab/" + name + ".gguf"));
@@ -128,21 +92,11 @@ TEST(TokenizerVectors, OfRealVocabularies) {
       const Ids expected{std::istream_iterator<int32_t>(numbers), {}};
       const Ids actual = encode(*loaded, text);
       EXPECT_EQ(actual, expected) << quoted(text);
-      EXPECT_EQ(loaded->decode(actual), text);
+      if (name != "bert-bge") { EXPECT_EQ(loaded->decode(actual), text); }
       right += actual == expected;
     }
     EXPECT_GT(all, 40);
     printf("%-10s %d of %d vectors\n", name.c_str(), right, all);
-  }
-}
-
-TEST(TokenizerVectors, OthersFailWithAClearSentence) {
-  if (!shared_data("vocab")) GTEST_SKIP() << "no reference data (LINNET_SHARED_DATA)";
-  for (const std::string name : {"falcon", "deepseek-coder", "bert-bge"}) {
-    const Loaded loaded(*shared_data("vocab/" + name + ".gguf"));
-    ASSERT_FALSE(loaded.tokenizer);
-    EXPECT_EQ(loaded.code, Code::unsupported) << loaded.error;
-    printf("%s: %s\n", name.c_str(), loaded.error.c_str());
   }
 }
 
@@ -176,8 +130,10 @@ TEST(TokenizerVectors, PromptsOfTheSmallModels) {
 
 TEST(Tokenizer, DecodeUndoesEncode) {
   std::vector<std::unique_ptr<Loaded>> all;
-  all.push_back(std::make_unique<Loaded>(sample_spm()));
-  for (const char* pre : {"gpt-2", "llama-bpe", "qwen2", "default"}) {
+  for (const VocabularyFile& file : {sample_spm(), sample_gemma4(), sample_rwkv()}) {
+    all.push_back(std::make_unique<Loaded>(file));
+  }
+  for (const char* pre : {"gpt-2", "llama-bpe", "qwen2", "default", "falcon", "gpt-4o", "deepseek-llm", "superbpe"}) {
     all.push_back(std::make_unique<Loaded>(sample_bpe(pre)));
   }
   for (const std::string name : kVocabularies) {
@@ -269,6 +225,45 @@ TEST(Spm, QueueAgreesWithTheDefinition) {
   }
 }
 
+TEST(Bpe, OfCharacters) {
+  const Loaded t(sample_gemma4());
+  ASSERT_TRUE(t.tokenizer) << t.error;
+  EXPECT_EQ(t->model(), "gemma4");
+  EXPECT_EQ(t->pre(), "gemma4");
+  EXPECT_TRUE(t->add_bos());
+  EXPECT_EQ(pieces(*t, encode(*t, "hello world")), "hello ▁worl d");
+  EXPECT_EQ(pieces(*t, encode(*t, "o w")), "o ▁w");  // no word is cut off: "o ▁" is only the later merge
+  EXPECT_EQ(pieces(*t, encode(*t, "o e")), "o▁ e");
+  EXPECT_EQ(pieces(*t, encode(*t, "x▁é€")), "<0x78> <0xE2> <0x96> <0x81> é <0xE2> <0x82> <0xAC>");
+  EXPECT_EQ(pieces(*t, encode(*t, "a\n\n\na\n\n\n\n")), "a \n\n\n a \n\n \n\n");
+  EXPECT_EQ(t->decode(encode(*t, " a  日本🦙🦙\xff")), " a  日本🦙🦙\xff");
+  // The same in a file of model "gpt2".
+  VocabularyFile file = sample_gemma4();
+  file.set("tokenizer.ggml.model", "gpt2");
+  file.set("tokenizer.ggml.pre", "sarvam-moe");
+  const Loaded sarvam(file);
+  ASSERT_TRUE(sarvam.tokenizer) << sarvam.error;
+  EXPECT_EQ(pieces(*sarvam, encode(*sarvam, "hello world")), "hello ▁worl d");
+  EXPECT_FALSE(sarvam->add_bos());
+}
+
+// Words that come again are copied; the same text word by word gives the same tokens.
+TEST(Bpe, WordsThatComeAgain) {
+  const Loaded t(sample_bpe());
+  ASSERT_TRUE(t.tokenizer) << t.error;
+  Random random(12);
+  for (int i = 0; i < test_count(300); ++i) {
+    std::string text;
+    for (int64_t n = random.below(400); n > 0; --n) text += known_text(random).substr(0, size_t(random.below(9)));
+    Ids slow;
+    for (const std::string& word : split_words("gpt-2", text)) {
+      const Ids ids = encode(*t, word);
+      slow.insert(slow.end(), ids.begin(), ids.end());
+    }
+    ASSERT_EQ(encode(*t, text), slow) << quoted(text, 1000);
+  }
+}
+
 TEST(Bpe, QueueAgreesWithTheDefinition) {
   const VocabularyFile file = sample_bpe();
   const Loaded loaded(file);
@@ -283,10 +278,9 @@ TEST(Bpe, QueueAgreesWithTheDefinition) {
   for (int i = 0; i < test_count(3000); ++i) {
     const std::string text = known_text(random);
     Ids slow;
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = find_pretokenizer("gpt-2")->next(text, at);
+    for (const std::string& word : split_words("gpt-2", text)) {
       std::vector<std::string> symbols;
-      for (; at < end; ++at) symbols.emplace_back(1, text[at]);
+      for (const char c : word) symbols.emplace_back(1, c);
       const Ids ids = merged_slowly(symbols, rate, [&](const std::string& s) { return v->find(byte_letters(s)); });
       slow.insert(slow.end(), ids.begin(), ids.end());
     }
@@ -308,6 +302,8 @@ TEST(Tokenizer, NoTextIsQuadratic) {
   all.push_back(std::make_unique<Loaded>(sample_spm()));
   all.push_back(std::make_unique<Loaded>(sample_bpe()));
   all.push_back(std::make_unique<Loaded>(sample_bpe("llama-bpe")));
+  all.push_back(std::make_unique<Loaded>(sample_bpe("superbpe")));
+  all.push_back(std::make_unique<Loaded>(sample_gemma4()));
   for (const std::string name : {"llama-spm", "llama-bpe"}) {
     if (const auto path = shared_data("vocab/" + name + ".gguf")) all.push_back(std::make_unique<Loaded>(*path));
   }
@@ -316,22 +312,23 @@ TEST(Tokenizer, NoTextIsQuadratic) {
     ASSERT_TRUE(loaded->tokenizer) << loaded->error;
     auto v = Vocabulary::load(*loaded->gguf);
     ASSERT_TRUE(v);
+    const bool spm = v->model() == VocabularyModel::spm;
     for (const std::string& text : texts) {
       Ids out;
-      uint64_t entries;
-      if (v->model() == VocabularyModel::spm) {
-        entries = Spm(*v, 0).encode(text, true, out);
+      uint64_t steps;
+      if (spm) {
+        steps = Spm(*v, 0, true).encode(text, out);
       } else {
         auto bpe = Bpe::load(*loaded->gguf, *v, -1);
         ASSERT_TRUE(bpe);
-        entries = bpe->encode(text, out);
+        steps = bpe->encode(text, out);  // the looks of the pre-tokenizer count too
       }
-      EXPECT_LE(entries, 3 * (text.size() + 1)) << quoted(text, 8);
-      worst = std::max(worst, double(entries) / double(text.size()));
+      EXPECT_LE(steps, (spm ? 3 : 9) * (text.size() + 1)) << quoted(text, 8);
+      worst = std::max(worst, double(steps) / double(text.size()));
       EXPECT_TRUE((*loaded)->decode(out) == text) << quoted(text, 8);
     }
   }
-  printf("%zu texts of %zu bytes, at most %.2f queue entries per byte\n", texts.size() * all.size(), n, worst);
+  printf("%zu texts of %zu bytes, at most %.2f steps per byte\n", texts.size() * all.size(), n, worst);
 }
 
 TEST(Tokenizer, SpecialTokensOnlyWhenAskedFor) {
@@ -397,6 +394,26 @@ TEST(Tokenizer, BosAndFlags) {
   EXPECT_TRUE(with_bos->add_bos());
   EXPECT_TRUE(with_bos->add_eos());
   EXPECT_EQ(with_bos->chat_template(), "{{ x }}");
+  EXPECT_EQ(encode(*with_bos, "a", {.bos = true, .eos = true}), (Ids{280, 'a', with_bos->special().eos}));
+  EXPECT_EQ(encode(*with_bos, "", {.eos = true}), Ids{with_bos->special().eos});
+  file.remove("tokenizer.ggml.eos_token_id");
+  file.remove("tokenizer.ggml.add_eos_token");
+  const Loaded without_eos(file);
+  ASSERT_TRUE(without_eos.tokenizer) << without_eos.error;
+  const auto no_eos = without_eos->encode("x", {.eos = true});
+  ASSERT_FALSE(no_eos);
+  EXPECT_EQ(no_eos.error().code, Code::invalid_argument);
+}
+
+// Old files do not name their pre-tokenizer.
+TEST(Tokenizer, NoPreMeansDefault) {
+  VocabularyFile file = sample_bpe("default");
+  const Loaded named(file);
+  file.remove("tokenizer.ggml.pre");
+  const Loaded absent(file);
+  ASSERT_TRUE(named.tokenizer && absent.tokenizer) << named.error << absent.error;
+  EXPECT_EQ(absent->pre(), "default");
+  EXPECT_EQ(encode(*absent, "it's 12345  !"), encode(*named, "it's 12345  !"));
 }
 
 TEST(Tokenizer, SpacePrefix) {
@@ -418,6 +435,11 @@ TEST(Tokenizer, SpacePrefix) {
 }
 
 TEST(Tokenizer, WholeWordsAreTakenWithoutMerging) {
+  for (const char* pre : {"tekken", "youtu", "kimi-k2", "lfm2", "granite-embed-multi-97m", "minicpm5"}) {
+    const Loaded t(sample_bpe(pre));
+    ASSERT_TRUE(t.tokenizer) << t.error;
+    EXPECT_EQ(encode(*t, " whole"), Ids{*t->find("Ġwhole")}) << pre;
+  }
   const Loaded gpt2(sample_bpe()), llama3(sample_bpe("llama-bpe"));
   ASSERT_TRUE(gpt2.tokenizer && llama3.tokenizer) << gpt2.error << llama3.error;
   EXPECT_EQ(encode(*llama3, " whole"), Ids{*llama3->find("Ġwhole")});
@@ -490,24 +512,6 @@ TEST(TokenStream, HoldsBackUnfinishedCharacters) {
   TokenStream special(*loaded, -1, true);
   EXPECT_EQ(special.push(end), "<|im_end|>");
   EXPECT_EQ(special.push(-5), "");
-}
-
-TEST(EndOfGeneration, HarmonyMessagesDoNotEndIt) {
-  VocabularyFile file = sample_bpe();
-  file.add("<|end|>", 3);
-  file.add("<|eom_id|>", 1);  // ordinary text of that look
-  file.finish();
-  const Loaded phi(file);
-  file.add("<|return|>", 3);
-  file.add("<|call|>", 3);
-  file.finish();
-  const Loaded harmony(file);
-  ASSERT_TRUE(phi.tokenizer && harmony.tokenizer) << phi.error << harmony.error;
-  EXPECT_TRUE(phi->is_eog(*phi->find("<|end|>")));
-  EXPECT_FALSE(phi->is_eog(*phi->find("<|eom_id|>")));
-  EXPECT_FALSE(harmony->is_eog(*harmony->find("<|end|>")));
-  EXPECT_TRUE(harmony->is_eog(*harmony->find("<|return|>")));
-  EXPECT_TRUE(harmony->is_eog(harmony->special().eos));
 }
 
 }  // namespace

@@ -44,8 +44,8 @@ int64_t number_of(const Json& json, const char* key) {
 TEST(Command, UsageAndHelp) {
   const Outcome help = linnet_command({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const char* name : {"run", "chat", "tokenize", "detokenize", "logits", "perplexity", "inspect", "validate",
-                           "bench", "quantize", "synth", "options"}) {
+  for (const char* name : {"run", "chat", "tokenize", "detokenize", "logits", "embed", "perplexity", "inspect",
+                           "validate", "bench", "quantize", "synth", "options"}) {
     EXPECT_NE(help.out.find(name), std::string::npos) << name;
     const Outcome sub = linnet_command({name, "--help"});
     EXPECT_EQ(sub.code, 0) << name;
@@ -210,6 +210,17 @@ TEST_F(EmbeddedModel, PerplexityAndBench) {
                                         "Once upon a time there was a little fox. The fox was happy.")
                              .out);
   EXPECT_GT(*p.find("perplexity")->number(), 1);
+  EXPECT_GT(*p.find("perplexity_standard_error")->number(), 0);
+  // Overlapping windows score the same tokens, from more context.
+  const std::string story = "Once upon a time there was a little fox. The fox was happy. One day the fox met a bird.";
+  const auto windows = [&](const char* stride) {
+    return json_of(
+        linnet_command({"perplexity", demo_model(), "--ctx", "12", "--stride", stride, "--json"}, story).out);
+  };
+  const Json apart = windows("0"), overlapping = windows("2");
+  EXPECT_GE(*overlapping.find("tokens")->integer(), *apart.find("tokens")->integer());
+  EXPECT_LT(*overlapping.find("nll")->number(), *apart.find("nll")->number());
+  EXPECT_EQ(linnet_command({"perplexity", demo_model(), "--ctx", "12", "--stride", "13"}, story).code, 1);
   const Json b = json_of(linnet_command({"bench", demo_model(), "-p", "32", "-n", "4", "-t", "2", "-r", "1",
                                          "--parallel", "1,3", "--json"})
                              .out);
@@ -241,6 +252,35 @@ TEST(Command, ReferenceStory) {
                              .out);
   EXPECT_EQ(text_of(j, "text"),
             ", there was a little girl named Lily. She loved to play outside in the park. One day, she saw");
+}
+
+TEST_F(EmbeddedModel, EmbedsTextsAndTokens) {
+  const Json text = json_of(linnet_command({"embed", demo_model(), "-p", "A little fox.", "--json"}).out);
+  EXPECT_TRUE(*text.find("normalized")->boolean());
+  ASSERT_EQ(text.find("embeddings")->elements().size(), 1u);
+  const auto vector = text.find("embeddings")->elements()[0].elements();
+  EXPECT_EQ(static_cast<int64_t>(vector.size()), *text.find("dim")->integer());
+  double square = 0;
+  for (const Json& x : vector) square += *x.number() * *x.number();
+  EXPECT_NEAR(square, 1, 1e-5);
+  const Json all =
+      json_of(linnet_command({"embed", demo_model(), "--tokens", "5,6,7", "--pooling", "none", "--json"}).out);
+  EXPECT_EQ(all.find("embeddings")->elements().size(), 3u);
+  EXPECT_FALSE(*all.find("normalized")->boolean());
+  EXPECT_EQ(linnet_command({"embed", demo_model(), "-p", "x", "--pooling", "sum"}).code, 1);
+  EXPECT_EQ(linnet_command({"embed", demo_model(), "-p", "x", "--normalize", "l3"}).code, 1);
+}
+
+TEST_F(EmbeddedModel, IsDrawn) {
+  const std::string file = testing::TempDir() + "linnet-page.html";
+  EXPECT_EQ(linnet_command({"inspect", demo_model(), "--html", file}).code, 0);
+  std::ifstream in(file);
+  const std::string page(std::istreambuf_iterator<char>(in), {});
+  const Json j = json_of(linnet_command({"inspect", demo_model(), "--json"}).out);
+  for (const Json& tensor : j.find("tensors")->elements())
+    EXPECT_NE(page.find("<title>" + text_of(tensor, "name")), std::string::npos) << text_of(tensor, "name");
+  EXPECT_EQ(linnet_command({"inspect", demo_model(), "--html", "/nowhere/page.html"}).code, 1);
+  fs::remove(file);
 }
 
 }  // namespace

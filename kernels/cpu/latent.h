@@ -1,0 +1,56 @@
+// Q, K and V of multi-head latent attention: two products, rope, and the store into pages. One barrier, between rows and
+// heads.
+#pragma once
+
+#include "kernels/cpu/qkv.h"
+
+namespace linnet {
+namespace {
+
+template <class S>
+struct LatentJob {
+  const LatentArgs& a;
+  MatrixScratch<S> scratch;
+
+  void work(Team team) const {
+    multiply(a.q, a.x, a.q_out, team);
+    multiply(a.kv, a.latent, scratch.products, team);
+    team.barrier();
+    const int64_t heads = a.cache.kv_heads;
+    const Range mine = share(heads * a.n, 1, team);
+    for (int64_t i = mine.begin; i < mine.end; ++i) finish(i % a.n, i / a.n);
+  }
+
+  void multiply(const Linear& l, const Activations& x, float* out, Team team) const {
+    const Range rows = share_rows(l.w.rows, team);
+    if (rows.begin == rows.end) return;
+    Matmul<S>::rows(out, l.w.rows, l.w, x, a.n, rows.begin, rows.end, scratch.area(team));
+    for (int64_t t = 0; t < a.n; ++t)
+      add_delta_bias(l, t, rows.begin, rows.end - rows.begin, out + t * l.w.rows + rows.begin);
+  }
+
+  void finish(int64_t t, int64_t head) const {
+    const KvLayer& kv = a.cache;
+    const int64_t plain = kv.k_dim - a.rope_dims, pairs = a.rope_dims / 2, slot = a.rows[t].position % kPageTokens;
+    float* q = a.q_out + t * a.q.w.rows + head * kv.k_dim;
+    rope_head(a.rope, a.rope_dims, a.cos + t * pairs, a.sin + t * pairs, q + plain);
+    const float* head_kv = scratch.products + t * a.kv.w.rows + head * (plain + kv.v_dim);
+    float key[kMostLatentKey];
+    for (int64_t d = 0; d < plain; ++d) key[d] = head_kv[d];
+    for (int64_t d = 0; d < a.rope_dims; ++d) key[plain + d] = a.k_rope[t * a.rope_dims + d];
+    rope_head(a.rope, a.rope_dims, a.cos + t * pairs, a.sin + t * pairs, key + plain);
+    std::byte* page = page_of(a.rows[t]);
+    store_key<S>(k_head(page, kv, head), kv.type, kv.k_dim, 0, kv.k_dim, slot, key);
+    store_value<S>(v_head(page, kv, head), kv.type, kv.v_dim, slot, head_kv + plain);
+  }
+};
+
+template <class S>
+void latent(Exec& exec, const LatentArgs& a) {
+  const int64_t cols = a.x.cols > a.latent.cols ? a.x.cols : a.latent.cols;
+  LatentJob<S> job{a, {exec, a.n, cols, round_up(a.n * a.kv.w.rows, 16)}};
+  start_job(exec, job, a.n * (a.q.w.rows * a.x.cols + a.kv.w.rows * a.latent.cols));
+}
+
+}  // namespace
+}  // namespace linnet
