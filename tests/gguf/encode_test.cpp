@@ -248,6 +248,34 @@ TYPED_TEST(Encode, SingleOutlier) {
   }
 }
 
+// Weighted errors of weighted encodes are the smaller ones. Float formats have nothing to weigh.
+TYPED_TEST(Encode, ImportanceLowersTheWeightedError) {
+  using F = TypeParam;
+  if constexpr (is_quantized<F>) {
+    Random random(uint64_t(F::type) + 550);
+    double plain = 0, weighted = 0;
+    for (int n = 0; n < 40; ++n) {
+      float x[256], w[256], y[256];
+      for (float& v : x) v = random.normal();
+      for (float& v : w) v = std::exp(2 * random.normal());
+      typename F::Block blocks[256 / F::values];
+      const auto error = [&](bool use) {
+        for (int b = 0; b < 256 / F::values; ++b)
+          F::encode(x + b * F::values, blocks[b], use ? w + b * F::values : nullptr);
+        decode_row<F>(blocks, y, 256);
+        double sum = 0;
+        for (int i = 0; i < 256; ++i) sum += double(w[i]) * (double(x[i]) - y[i]) * (double(x[i]) - y[i]);
+        return sum;
+      };
+      plain += error(false);
+      weighted += error(true);
+    }
+    std::printf("%-7s weighted error %.1f %% of that without importance\n", type_info(F::type)->name.data(),
+                100 * weighted / plain);
+    EXPECT_TRUE(weighted < plain) << weighted << " against " << plain;
+  }
+}
+
 TYPED_TEST(Encode, IsDeterministicAtAnyAddress) {
   using F = TypeParam;
   Random random(uint64_t(F::type) + 600);
