@@ -17,6 +17,7 @@
 #include "gguf/formats/formats.h"
 #include "kernels/cpu/pool.h"
 #include "kernels/kernels.h"
+#include "tests/gguf/block_scales.h"
 
 namespace linnet {
 namespace {
@@ -116,12 +117,7 @@ void fill(std::byte* data, int64_t blocks) {
       const float value = float(int(i % 7) - 3);
       F::encode(&value, b[i]);
     } else {
-      if constexpr (sizeof(b[i].d) == 2)
-        b[i].d = to_half(0.015625f);
-      else
-        b[i].d = 0.015625f;
-      if constexpr (requires { b[i].dmin; }) b[i].dmin = to_half(0.015625f);
-      if constexpr (requires { b[i].m; }) b[i].m = to_half(0.015625f);
+      set_scales<F>(b[i], to_half(0.015625f), to_half(0.015625f));
     }
   }
 }

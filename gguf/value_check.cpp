@@ -17,7 +17,7 @@ enum class Stored : uint8_t {
   f32,
   f16,
   bf16,
-  e8m0,        // MXFP4's power of two: 255 is NaN
+  e8m0,        // MXFP4's power of two: 255 is NaN, 253 and 254 make values beyond float32
   ue4m3,       // NVFP4's scales, one byte for 16 values: 127 is NaN, the sign bit is not used
   f16_nibbles  // IQ1_M: the top four bits of four 16-bit words, lowest word first
 };
@@ -77,7 +77,7 @@ bool bad(const std::byte* at) {
   if constexpr (stored == Stored::f32) return (~load<uint32_t>(at) & 0x7f800000u) == 0;
   if constexpr (stored == Stored::f16) return (~load<uint16_t>(at) & 0x7c00u) == 0;
   if constexpr (stored == Stored::bf16) return (~load<uint16_t>(at) & 0x7f80u) == 0;
-  if constexpr (stored == Stored::e8m0) return load<uint8_t>(at) == 255;
+  if constexpr (stored == Stored::e8m0) return load<uint8_t>(at) >= 253;
   if constexpr (stored == Stored::ue4m3) return (load<uint8_t>(at) & 127) == 127;
   if constexpr (stored == Stored::f16_nibbles) {
     uint32_t half = 0;

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
 #include <numbers>
 
 #include "gguf/base/math.h"
@@ -55,6 +56,17 @@ std::vector<float> alibi_slopes(int64_t heads, float bias) {
   return slopes;
 }
 
+// A factor beside a matrix that changes nothing.
+bool neutral_scale(const Tensor& t) {
+  if (!t.name.ends_with(".scale") || t.type != Type::f32) return false;
+  for (uint64_t i = 0; i < t.bytes / sizeof(float); ++i) {
+    float v;
+    std::memcpy(&v, t.data + i * sizeof(float), sizeof v);
+    if (v != 1.0f) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Model>> Loader::load(Gguf file, const ModelOptions& options) {
@@ -67,7 +79,7 @@ Result<std::shared_ptr<const Model>> Loader::load(Gguf file, const ModelOptions&
   // One by one: a wrong number of layers costs nothing before the first missing one is found.
   for (int64_t i = 0; i < model->facts.layers; ++i) LINNET_CHECK(loader.read_layer(i));
   loader.make_groups();
-  loader.note_unknown_tensors();
+  LINNET_CHECK(loader.check_unknown_tensors());
   return std::shared_ptr<const Model>(std::move(model));
 }
 
@@ -407,11 +419,22 @@ void Loader::make_groups() {
   }
 }
 
-void Loader::note_unknown_tensors() {
-  for (const Tensor& t : model_.file_.tensors())
-    if (!used_.contains(t.name))
-      model_.warnings.push_back(
-          fmt::format("tensor {} is not used by the {} architecture", t.name, model_.facts.architecture));
+Status Loader::check_unknown_tensors() {
+  for (const Tensor& t : model_.file_.tensors()) {
+    if (used_.contains(t.name) || neutral_scale(t)) continue;
+    // Beside a matrix, a factor of its results (NVFP4 files have them): without it they would be wrong.
+    std::string matrix = t.name.ends_with(".scale") ? std::string(t.name.substr(0, t.name.size() - 6)) : "";
+    if (!matrix.ends_with(".weight")) matrix += ".weight";
+    if (used_.contains(matrix))
+      return fail(
+          Code::unsupported,
+          "tensor {} is a factor of {}, and matrices with factors beside them cannot be computed with yet; take "
+          "the model in another type, or in a file that has the factors in its blocks",
+          t.name, matrix);
+    model_.warnings.push_back(
+        fmt::format("tensor {} is not used by the {} architecture", t.name, model_.facts.architecture));
+  }
+  return {};
 }
 
 }  // namespace linnet

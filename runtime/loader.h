@@ -34,7 +34,8 @@ class Loader {
   // `bias`: the RequiredBias bit of its kind.
   Status read_linear(const std::string& name, int64_t rows, int64_t cols, uint32_t bias, Linear& out);
   void make_groups();
-  void note_unknown_tensors();
+  // Warns of them; a factor beside a used matrix is refused.
+  Status check_unknown_tensors();
 
   bool has(const std::string& name) const { return model_.file_.tensor(name) != nullptr; }
   // A tensor of exactly this shape; dims in file order, row length first.

@@ -17,7 +17,7 @@ struct BF16 {
   };
 
   LINNET_INLINE static float value(const Block& b, int) { return to_float(b.x); }
-  static void encode(const float* x, Block& b);
+  static void encode(const float* x, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(BF16::Block) == 2);
 

@@ -2,6 +2,6 @@
 
 namespace linnet {
 
-void F32::encode(const float* x, Block& b) { b.x = *x; }
+void F32::encode(const float* x, Block& b, const float*) { b.x = *x; }
 
 }  // namespace linnet

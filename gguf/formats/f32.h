@@ -17,7 +17,7 @@ struct F32 {
   };
 
   LINNET_INLINE static float value(const Block& b, int) { return b.x; }
-  static void encode(const float* x, Block& b);
+  static void encode(const float* x, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(F32::Block) == 4);
 

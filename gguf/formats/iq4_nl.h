@@ -23,11 +23,13 @@ struct IQ4_NL {
 
   // 0..15.
   LINNET_INLINE static int32_t code(const Block& b, int i) { return b.qs[i & 15] >> (i & 16 ? 4 : 0) & 15; }
-  LINNET_INLINE static float value(const Block& b, int i) { return to_float(b.d) * float(kIq4Table[code(b, i)]); }
+  LINNET_INLINE static const int8_t* table() { return kIq4Table; }
+  LINNET_INLINE static int32_t level(const Block& b, int i) { return table()[code(b, i)]; }
+  LINNET_INLINE static float value(const Block& b, int i) { return to_float(b.d) * float(level(b, i)); }
   LINNET_INLINE static float scale(const Block& b) { return to_float(b.d); }
-  LINNET_INLINE static int32_t weight(const Block& b, int i) { return kIq4Table[code(b, i)]; }
+  LINNET_INLINE static int32_t weight(const Block& b, int i) { return level(b, i); }
 
-  static void encode(const float* x /*[32]*/, Block& b);
+  static void encode(const float* x /*[32]*/, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(IQ4_NL::Block) == 18);
 

@@ -6,8 +6,8 @@
 
 namespace linnet {
 
-void IQ4_XS::encode(const float* x, Block& b) {
-  const SuperFit fit = SuperScale(x, sub, Iq4Levels{}, {-32, 31}, kSearch4).fit();
+void IQ4_XS::encode(const float* x, Block& b, const float* importance) {
+  const SuperFit fit = SuperScale(x, importance, sub, Iq4Levels{}, {-32, 31}, kSearch4).fit();
   b.d = fit.d;
   unsigned high = 0;
   std::memset(b.scales_l, 0, sizeof(b.scales_l));

@@ -4,8 +4,8 @@
 
 namespace linnet {
 
-void Q2_K::encode(const float* x, Block& b) {
-  const SuperFit fit = SuperScaleMin(x, sub, Steps{0, 3}, 15, kSearch4).fit();
+void Q2_K::encode(const float* x, Block& b, const float* importance) {
+  const SuperFit fit = SuperScaleMin(x, importance, sub, Steps{0, 3}, 15, kSearch4).fit();
   b.d = fit.d;
   b.dmin = fit.dmin;
   for (int j = 0; j < values / sub; ++j) b.scales[j] = uint8_t(fit.scale[j] | fit.min[j] << 4);

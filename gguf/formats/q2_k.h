@@ -40,7 +40,7 @@ struct Q2_K {
   LINNET_INLINE static float minimum(const Block& b) { return to_float(b.dmin); }
   LINNET_INLINE static int32_t min_weight(const Block& b, int i) { return sub_min(b, i / sub); }
 
-  static void encode(const float* x /*[256]*/, Block& b);
+  static void encode(const float* x /*[256]*/, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(Q2_K::Block) == 84);
 

@@ -6,8 +6,8 @@
 
 namespace linnet {
 
-void Q3_K::encode(const float* x, Block& b) {
-  const SuperFit fit = SuperScale(x, sub, Steps{-4, 3}, {-32, 31}, kSearch4).fit();
+void Q3_K::encode(const float* x, Block& b, const float* importance) {
+  const SuperFit fit = SuperScale(x, importance, sub, Steps{-4, 3}, {-32, 31}, kSearch4).fit();
   b.d = fit.d;
   std::memset(b.hmask, 0, sizeof(b.hmask));
   std::memset(b.qs, 0, sizeof(b.qs));

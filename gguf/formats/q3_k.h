@@ -42,7 +42,7 @@ struct Q3_K {
   LINNET_INLINE static float scale(const Block& b) { return to_float(b.d); }
   LINNET_INLINE static int32_t weight(const Block& b, int i) { return sub_scale(b, i / sub) * (code(b, i) - 4); }
 
-  static void encode(const float* x /*[256]*/, Block& b);
+  static void encode(const float* x /*[256]*/, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(Q3_K::Block) == 110);
 

@@ -4,8 +4,8 @@
 
 namespace linnet {
 
-void Q4_K::encode(const float* x, Block& b) {
-  const SuperFit fit = SuperScaleMin(x, sub, Steps{0, 15}, 63, kSearch4).fit();
+void Q4_K::encode(const float* x, Block& b, const float* importance) {
+  const SuperFit fit = SuperScaleMin(x, importance, sub, Steps{0, 15}, 63, kSearch4).fit();
   b.d = fit.d;
   b.dmin = fit.dmin;
   k_pack_scales(fit.scale, fit.min, b.scales);

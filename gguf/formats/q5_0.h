@@ -27,7 +27,7 @@ struct Q5_0 {
   LINNET_INLINE static float scale(const Block& b) { return to_float(b.d); }
   LINNET_INLINE static int32_t weight(const Block& b, int i) { return code(b, i) - 16; }
 
-  static void encode(const float* x /*[32]*/, Block& b);
+  static void encode(const float* x /*[32]*/, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(Q5_0::Block) == 22);
 

@@ -6,9 +6,9 @@
 
 namespace linnet {
 
-void Q5_1::encode(const float* x, Block& b) {
+void Q5_1::encode(const float* x, Block& b, const float* importance) {
   int8_t q[32];
-  const HalfPair fit = fit_half_pair(x, Steps{0, 31}, kSearch5, q);
+  const HalfPair fit = fit_half_pair({x, weights_or_ones(importance), values}, Steps{0, 31}, kSearch5, q);
   b.d = fit.d;
   b.m = fit.offset;
   std::memset(b.qh, 0, sizeof(b.qh));

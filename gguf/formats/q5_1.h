@@ -30,7 +30,7 @@ struct Q5_1 {
   LINNET_INLINE static float minimum(const Block& b) { return -to_float(b.m); }
   LINNET_INLINE static int32_t min_weight(const Block&, int) { return 1; }
 
-  static void encode(const float* x /*[32]*/, Block& b);
+  static void encode(const float* x /*[32]*/, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(Q5_1::Block) == 24);
 

@@ -6,8 +6,8 @@
 
 namespace linnet {
 
-void Q5_K::encode(const float* x, Block& b) {
-  const SuperFit fit = SuperScaleMin(x, sub, Steps{0, 31}, 63, kSearch5).fit();
+void Q5_K::encode(const float* x, Block& b, const float* importance) {
+  const SuperFit fit = SuperScaleMin(x, importance, sub, Steps{0, 31}, 63, kSearch5).fit();
   b.d = fit.d;
   b.dmin = fit.dmin;
   k_pack_scales(fit.scale, fit.min, b.scales);

@@ -6,8 +6,8 @@
 
 namespace linnet {
 
-void Q6_K::encode(const float* x, Block& b) {
-  const SuperFit fit = SuperScale(x, sub, Steps{-32, 31}, {-128, 127}, kSearch4).fit();
+void Q6_K::encode(const float* x, Block& b, const float* importance) {
+  const SuperFit fit = SuperScale(x, importance, sub, Steps{-32, 31}, {-128, 127}, kSearch4).fit();
   b.d = fit.d;
   for (int j = 0; j < values / sub; ++j) b.scales[j] = int8_t(fit.scale[j]);
   std::memset(b.ql, 0, sizeof(b.ql));

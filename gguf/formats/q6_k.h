@@ -38,7 +38,7 @@ struct Q6_K {
   LINNET_INLINE static float scale(const Block& b) { return to_float(b.d); }
   LINNET_INLINE static int32_t weight(const Block& b, int i) { return sub_scale(b, i / sub) * (code(b, i) - 32); }
 
-  static void encode(const float* x /*[256]*/, Block& b);
+  static void encode(const float* x /*[256]*/, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(Q6_K::Block) == 210);
 

@@ -6,9 +6,9 @@
 
 namespace linnet {
 
-void Q8_0::encode(const float* x, Block& b) {
+void Q8_0::encode(const float* x, Block& b, const float* importance) {
   int8_t q[32];
-  b.d = fit_half(x, Steps{-127, 127}, kSearch8, q);
+  b.d = fit_half({x, weights_or_ones(importance), values}, Steps{-127, 127}, kSearch8, q);
   std::memcpy(b.qs, q, sizeof(q));
 }
 

@@ -24,7 +24,7 @@ struct Q8_1 {
   LINNET_INLINE static float scale(const Block& b) { return to_float(b.d); }
   LINNET_INLINE static int32_t weight(const Block& b, int i) { return b.qs[i]; }
 
-  static void encode(const float* x /*[32]*/, Block& b);
+  static void encode(const float* x /*[32]*/, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(Q8_1::Block) == 36);
 

@@ -23,7 +23,7 @@ struct Q8_K {
   LINNET_INLINE static float scale(const Block& b) { return b.d; }
   LINNET_INLINE static int32_t weight(const Block& b, int i) { return b.qs[i]; }
 
-  static void encode(const float* x /*[256]*/, Block& b);
+  static void encode(const float* x /*[256]*/, Block& b, const float* importance = nullptr);
 };
 static_assert(sizeof(Q8_K::Block) == 292);
 

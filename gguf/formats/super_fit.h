@@ -27,14 +27,19 @@ struct SuperFit {
   int8_t q[kSuper] = {};  // levels
 };
 
+// Sub-scales lo, lo + step, ..., hi.
 struct IntRange {
-  int lo, hi;
-  // The integer nearest to v in the range; lo for NaN.
+  int lo, hi, step = 1;
+  // The one nearest to v; lo for NaN.
   int nearest(float v) const {
-    v = v > float(lo) ? v : float(lo);
-    v = v < float(hi) ? v : float(hi);
-    return int(v + (v < 0 ? -0.5f : 0.5f));
+    const float last = float((hi - lo) / step);
+    float k = (v - float(lo)) / float(step);
+    k = k > 0 ? k : 0;
+    k = k < last ? k : last;
+    return lo + step * int(k + 0.5f);
   }
+  // The k-th from the end of larger magnitude.
+  int from_end(int k) const { return -lo > hi ? lo + step * k : hi - step * k; }
 };
 
 // Rounds a super-block's scale away from zero, so that the largest sub-scale stays within its integers; matters for
@@ -44,23 +49,30 @@ inline Half half_outward(float v) {
   return std::abs(to_float(h)) < std::abs(v) ? half_near(h, 1) : h;
 }
 
-// For formats with x ~ d * scale_j * q.
+// For formats with x ~ d * unit * scale_j * q.
 template <class Levels>
 class SuperScale {
  public:
-  // x [256]; `sub` values per sub-block; sub-scales in `range`, whose lo has the larger magnitude.
-  SuperScale(const float* x, int sub, const Levels& levels, IntRange range, const Search& search)
-      : sub_(sub), levels_(levels), range_(range) {
+  // x [256] and its importance or null; `sub` values per sub-block; sub-scales in `range`; `unit` is a power of two.
+  SuperScale(const float* x, const float* importance, int sub, const Levels& levels, IntRange range,
+             const Search& search, float unit = 1)
+      : run_{x_, weights_or_ones(importance), kSuper},
+        sub_(sub),
+        levels_(levels),
+        range_(range),
+        ends_(search.ends),
+        unit_(unit) {
     saturate(x, kSuper, x_);
-    for (int j = 0; j < kSuper / sub_; ++j) target_[j] = fit_scale(x_ + j * sub_, sub_, levels_, search).s;
+    for (int j = 0; j < kSuper / sub_; ++j) target_[j] = fit_scale(part(j), levels_, search).s;
   }
+  SuperScale(const SuperScale&) = delete;
 
   SuperFit fit() {
     float top = 0;
     for (int j = 0; j < kSuper / sub_; ++j)
       if (std::abs(target_[j]) > std::abs(top)) top = target_[j];
-    for (int end = range_.lo; end < range_.lo + 4; ++end) {
-      Half d = half_outward(top / float(end));
+    for (int end = 0; end < ends_; ++end) {
+      Half d = half_outward(top / (unit_ * float(range_.from_end(end))));
       for (int round = 0; round < 3; ++round) {
         const Half next = finite_half(pick(d));
         if (next.bits == d.bits) break;
@@ -69,7 +81,7 @@ class SuperScale {
     }
     if (to_float(best_.d) == 0) best_.d = {};  // no negative zero
     for (int j = 0; j < kSuper / sub_; ++j)
-      quantize(x_ + j * sub_, sub_, levels_, to_float(best_.d) * float(best_.scale[j]), 0.0f, best_.q + j * sub_);
+      quantize(part(j), levels_, to_float(best_.d) * unit_ * float(best_.scale[j]), 0.0f, best_.q + j * sub_);
     return best_;
   }
 
@@ -79,14 +91,14 @@ class SuperScale {
     SuperFit tried;
     tried.error = 0;
     tried.d = d;
-    const float unit = to_float(d);
+    const float unit = to_float(d) * unit_;
     float weights = 0, product = 0;
     for (int j = 0; j < kSuper / sub_; ++j) {
-      const int middle = unit == 0 ? 0 : range_.nearest(target_[j] / unit);
+      const int middle = range_.nearest(unit == 0 ? 0 : target_[j] / unit), step = range_.step;
       Measure least{};
       least.error = std::numeric_limits<float>::infinity();
-      for (int k = std::max(middle - 1, range_.lo); k <= std::min(middle + 1, range_.hi); ++k) {
-        const Measure at = measure(x_ + j * sub_, sub_, levels_, unit * float(k), 0.0f);
+      for (int k = std::max(middle - step, range_.lo); k <= std::min(middle + step, range_.hi); k += step) {
+        const Measure at = measure(part(j), levels_, unit * float(k), 0.0f);
         if (at.error < least.error) least = at, tried.scale[j] = k;
       }
       const float k = float(tried.scale[j]);
@@ -95,13 +107,17 @@ class SuperScale {
       product += k * least.xq;
     }
     if (tried.error < best_.error) best_ = tried;
-    return weights > 0 ? product / weights : 0.0f;
+    return weights > 0 ? product / (weights * unit_) : 0.0f;
   }
+  Run part(int j) const { return run_.part(j * sub_, sub_); }
 
   float x_[kSuper];
+  Run run_;
   int sub_;
-  Levels levels_;
+  const Levels& levels_;
   IntRange range_;
+  int ends_;
+  float unit_;
   float target_[16];
   SuperFit best_;
 };
@@ -110,13 +126,13 @@ class SuperScale {
 template <class Levels>
 class SuperScaleMin {
  public:
-  // x [256]; `sub` values per sub-block; sub-scales and sub-minimums in 0..top.
-  SuperScaleMin(const float* x, int sub, const Levels& levels, int top, const Search& search)
-      : sub_(sub), levels_(levels), range_{0, top} {
+  // x [256] and its importance or null; `sub` values per sub-block; sub-scales and sub-minimums in 0..top.
+  SuperScaleMin(const float* x, const float* importance, int sub, const Levels& levels, int top, const Search& search)
+      : run_{x_, weights_or_ones(importance), kSuper}, sub_(sub), levels_(levels), range_{0, top} {
     saturate(x, kSuper, x_);
-    for (int j = 0; j < kSuper / sub_; ++j)
-      target_[j] = fit_scale_min(x_ + j * sub_, sub_, levels_, Offset::below_zero, search);
+    for (int j = 0; j < kSuper / sub_; ++j) target_[j] = fit_scale_min(part(j), levels_, Offset::below_zero, search);
   }
+  SuperScaleMin(const SuperScaleMin&) = delete;
 
   SuperFit fit() {
     float most_s = 0, most_m = 0;
@@ -133,8 +149,8 @@ class SuperScaleMin {
       }
     }
     for (int j = 0; j < kSuper / sub_; ++j)
-      quantize(x_ + j * sub_, sub_, levels_, to_float(best_.d) * float(best_.scale[j]),
-               to_float(best_.dmin) * float(best_.min[j]), best_.q + j * sub_);
+      quantize(part(j), levels_, to_float(best_.d) * float(best_.scale[j]), to_float(best_.dmin) * float(best_.min[j]),
+               best_.q + j * sub_);
     return best_;
   }
 
@@ -150,7 +166,7 @@ class SuperScaleMin {
     tried.d = scales.d;
     tried.dmin = scales.dmin;
     const float d = to_float(scales.d), dmin = to_float(scales.dmin);
-    // With a = scale_j q and b = min_j: sums over all values of a^2, a b, b^2, x a, x b.
+    // With a = scale_j q and b = min_j: weighted sums over all values of a^2, a b, b^2, x a, x b.
     float aa = 0, ab = 0, bb = 0, xa = 0, xb = 0;
     for (int j = 0; j < kSuper / sub_; ++j) {
       const int s0 = d == 0 ? 0 : range_.nearest(target_[j].s / d);
@@ -159,7 +175,7 @@ class SuperScaleMin {
       least.error = std::numeric_limits<float>::infinity();
       for (int s = std::max(s0 - 1, 0); s <= std::min(s0 + 1, range_.hi); ++s) {
         for (int m = std::max(m0 - 1, 0); m <= std::min(m0 + 1, range_.hi); ++m) {
-          const Measure at = measure(x_ + j * sub_, sub_, levels_, d * float(s), dmin * float(m));
+          const Measure at = measure(part(j), levels_, d * float(s), dmin * float(m));
           if (at.error < least.error) least = at, tried.scale[j] = s, tried.min[j] = m;
         }
       }
@@ -167,7 +183,7 @@ class SuperScaleMin {
       tried.error += least.error;
       aa += s * s * least.qq;
       ab += s * m * least.q;
-      bb += m * m * float(sub_);
+      bb += m * m * least.w;
       xa += s * least.xq;
       xb += m * least.x;
     }
@@ -180,7 +196,10 @@ class SuperScaleMin {
     return {finite_half(aa > 0 ? std::max(xa / aa, 0.0f) : 0.0f), scales.dmin};
   }
 
+  Run part(int j) const { return run_.part(j * sub_, sub_); }
+
   float x_[kSuper];
+  Run run_;
   int sub_;
   Levels levels_;
   IntRange range_;

@@ -1,4 +1,4 @@
-// The byte view of quantized formats that the vector paths multiply with:
+// The byte view of quantized formats that the vector paths multiply with (of their units, gguf/formats/formats.h):
 //
 //   weight(i) = sub_scale(i / sub) * (byte(i) - offset),  0 <= byte(i) <= max
 //
@@ -27,11 +27,11 @@ struct SignedCodes {
   LINNET_INLINE static int byte(const typename F::Block& b, int i) { return F::weight(b, i) + 128; }
 };
 
-// Formats whose 4-bit code selects a signed byte of kIq4Table.
-template <class F>
-struct TableCodes {
-  static constexpr int offset = 128, max = 255;
-  LINNET_INLINE static int byte(const typename F::Block& b, int i) { return kIq4Table[F::code(b, i)] + 128; }
+// Formats whose code stands for a signed level: by a table, or by a group in a grid.
+template <class F, int Offset, int Max>
+struct LevelCodes {
+  static constexpr int offset = Offset, max = Max;
+  LINNET_INLINE static int byte(const typename F::Block& b, int i) { return F::level(b, i) + Offset; }
 };
 
 // A format without a row below: weight(), which must fit an int8, one value at a time. Its row lets the vector paths read
@@ -65,9 +65,57 @@ struct CodesOf<Q5_K> : PlainCodes<Q5_K, 0, 31> {};
 template <>
 struct CodesOf<Q6_K> : PlainCodes<Q6_K, 32, 63> {};
 template <>
-struct CodesOf<IQ4_NL> : TableCodes<IQ4_NL> {};
+struct CodesOf<IQ4_NL> : LevelCodes<IQ4_NL, 128, 255> {};
 template <>
-struct CodesOf<IQ4_XS> : TableCodes<IQ4_XS> {};
+struct CodesOf<IQ4_XS> : LevelCodes<IQ4_XS, 128, 255> {};
+template <>
+struct CodesOf<MXFP4> : LevelCodes<MXFP4, 16, 28> {};
+template <>
+struct CodesOf<NVFP4Unit> : LevelCodes<NVFP4Unit, 128, 255> {
+  // The two halves of a unit have scales of their own; the second one goes where minimums do. (As signed bytes, since
+  // there are no sums of 16 activations to put an offset right with.)
+  static constexpr bool halves = true;
+};
+template <>
+struct CodesOf<Q1_0Unit> {  // the weights are odd: bytes 0 and 2
+  static constexpr int offset = 1, max = 2;
+  LINNET_INLINE static int byte(const Q1_0Unit::Block& b, int i) { return 2 * Q1_0Unit::code(b, i); }
+};
+template <>
+struct CodesOf<Q2_0Unit> : PlainCodes<Q2_0Unit, 1, 3> {};
+template <>
+struct CodesOf<TQ1_0> : PlainCodes<TQ1_0, 1, 2> {};
+template <>
+struct CodesOf<TQ2_0> : PlainCodes<TQ2_0, 1, 3> {};
+template <>
+struct CodesOf<IQ1_S> : LevelCodes<IQ1_S, 16, 25> {};
+template <>
+struct CodesOf<IQ1_M> : LevelCodes<IQ1_M, 16, 25> {};
+template <>
+struct CodesOf<IQ2_XXS> : LevelCodes<IQ2_XXS, 64, 107> {};
+template <>
+struct CodesOf<IQ2_XS> : LevelCodes<IQ2_XS, 64, 107> {};
+template <>
+struct CodesOf<IQ2_S> : LevelCodes<IQ2_S, 64, 107> {};
+template <>
+struct CodesOf<IQ3_XXS> : LevelCodes<IQ3_XXS, 64, 126> {};
+template <>
+struct CodesOf<IQ3_S> : LevelCodes<IQ3_S, 16, 31> {};
+
+// How formats with levels give them to vector paths: a table of 16, or groups (gguf/formats/grids.h).
+template <class F>
+concept TableFormat = requires {
+  F::table();
+};
+template <class F>
+concept SignedGridFormat = requires(const typename F::Block& b) {
+  F::magnitudes(b, 0);
+  F::signs(b, 0);
+};
+template <class F>
+concept ShiftedGridFormat = requires(const typename F::Block& b) {
+  F::group(b, 0);
+};
 
 template <class F>
 struct Codes : CodesOf<F> {
@@ -75,11 +123,12 @@ struct Codes : CodesOf<F> {
   static constexpr int unit = F::unit;
   static constexpr bool has_min = F::has_min;
   static constexpr bool scaled = requires(const Block& b) { F::sub_scale(b, 0); };
+  static constexpr bool halves = requires { CodesOf<F>::halves; };
   static constexpr int sub = [] {
     if constexpr (scaled)
       return F::sub;
     else
-      return F::unit;
+      return halves ? F::unit / 2 : F::unit;
   }();
   static constexpr int subs = unit / sub;  // sub-blocks of a unit
   // Bytes that use the sign bit of an int8 need care where two products are added in 16 bits.

@@ -6,11 +6,12 @@
 #include <cstdint>
 #include <cstring>
 
-#include "kernels/cpu/quads.h"
+#include "kernels/cpu/grid_words.h"
 
 namespace linnet {
 namespace {
 
+LINNET_INLINE void store256(void* p, __m256i x) { _mm256_store_si256(static_cast<__m256i*>(p), x); }  // aligned
 LINNET_INLINE __m256i twice128(const void* p) { return _mm256_broadcastsi128_si256(load128(p)); }
 LINNET_INLINE __m256i halves128(int64_t low, int64_t high) { return _mm256_set_epi64x(high, high, low, low); }
 LINNET_INLINE __m256i masked(__m256i x, int mask) { return _mm256_and_si256(x, _mm256_set1_epi8(char(mask))); }
@@ -27,23 +28,33 @@ LINNET_INLINE __m256i moved_bit(__m256i x) {
 
 // --- Units of 32. ---
 
+// What codes 0..15 stand for.
+template <class F>
+LINNET_INLINE __m256i levels_of(__m256i codes) {
+  if constexpr (!TableFormat<F>)
+    return codes;
+  else if constexpr (Codes<F>::wide)
+    return _mm256_shuffle_epi8(twice128(F::table()), codes);
+  else
+    return _mm256_shuffle_epi8(_mm256_add_epi8(twice128(F::table()), _mm256_set1_epi8(Codes<F>::offset)), codes);
+}
 template <class F>
 LINNET_INLINE __m256i nibbles32(const uint8_t* qs) {
-  const __m256i codes = masked(_mm256_srlv_epi64(twice128(qs), halves128(0, 4)), 15);
-  if constexpr (Codes<F>::wide)
-    return _mm256_shuffle_epi8(twice128(kIq4Table), codes);
-  else
-    return codes;
+  return levels_of<F>(masked(_mm256_srlv_epi64(twice128(qs), halves128(0, 4)), 15));
 }
-// 16 in the bytes whose bit of qh is set.
-LINNET_INLINE __m256i fifth_bits(const uint8_t* qh) {
-  int32_t bits;
-  std::memcpy(&bits, qh, 4);
+// All ones in the bytes whose bit is set.
+LINNET_INLINE __m256i spread_bits(uint32_t bits) {
   const __m256i byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
   const __m256i bit_of = _mm256_set1_epi64x(int64_t(0x8040201008040201));
-  const __m256i spread = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(bits), byte_of), bit_of);
-  return masked(_mm256_cmpeq_epi8(spread, bit_of), 16);
+  const __m256i spread = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(int32_t(bits)), byte_of), bit_of);
+  return _mm256_cmpeq_epi8(spread, bit_of);
 }
+LINNET_INLINE uint32_t four_bytes(const uint8_t* p) {
+  uint32_t bits;
+  std::memcpy(&bits, p, 4);
+  return bits;
+}
+LINNET_INLINE __m128i eight_bytes(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
 template <class F>
 LINNET_INLINE __m256i bytes32(const typename F::Block& b) {
   if constexpr (Codes<F>::one_by_one) {
@@ -52,10 +63,19 @@ LINNET_INLINE __m256i bytes32(const typename F::Block& b) {
     return load256(buffer);
   } else if constexpr (Codes<F>::wide && sizeof(b.qs) == 32) {
     return load256(b.qs);
+  } else if constexpr (Codes<F>::halves) {  // a half's nibbles are in eight bytes
+    const __m256i bytes = _mm256_permute4x64_epi64(_mm256_castsi128_si256(load128(b.qs)), _MM_SHUFFLE(1, 1, 0, 0));
+    return levels_of<F>(masked(_mm256_srlv_epi64(bytes, _mm256_setr_epi64x(0, 4, 0, 4)), 15));
+  } else if constexpr (sizeof(b.qs) == 8) {  // two bits, four values to a byte
+    const __m256i bytes = _mm256_cvtepu8_epi32(eight_bytes(b.qs));
+    const __m256i pairs = _mm256_or_si256(bytes, _mm256_slli_epi32(bytes, 12));
+    return masked(_mm256_or_si256(pairs, _mm256_slli_epi32(pairs, 6)), 3);
+  } else if constexpr (sizeof(b.qs) == 4) {  // a bit, weighing 2
+    return masked(spread_bits(four_bytes(b.qs)), 2);
   } else {
     const __m256i nibbles = nibbles32<F>(b.qs);
     if constexpr (requires { b.qh; })
-      return _mm256_or_si256(nibbles, fifth_bits(b.qh));
+      return _mm256_or_si256(nibbles, masked(spread_bits(four_bytes(b.qh)), 16));
     else
       return nibbles;
   }
@@ -197,6 +217,97 @@ struct Unit256<IQ4_XS> {
     scale = _mm256_setr_m128i(_mm_unpacklo_epi16(words, words), _mm_unpackhi_epi16(words, words));
   }
 };
+
+// Two bits, as in Q2_K.
+template <>
+struct Unit256<TQ2_0> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const TQ2_0::Block& b) {
+    return masked(_mm256_srli_epi16(load256(b.qs + 32 * (k / 4)), 2 * (k % 4)), 3);
+  }
+  LINNET_INLINE static void words(const TQ2_0::Block&, __m256i& scale, __m256i&) { scale = _mm256_set1_epi16(1); }
+};
+
+// Digits in base 3 of bytes that are fractions of 256: each byte times its word of `powers`, modulo 256, is below 1/3,
+// below 2/3, or above.
+LINNET_INLINE __m256i base3_digits(__m256i bytes, __m256i powers) {
+  const __m256i low = _mm256_set1_epi16(0xff);
+  const __m256i even = _mm256_and_si256(_mm256_mullo_epi16(bytes, powers), low);
+  const __m256i odd = _mm256_mullo_epi16(_mm256_andnot_si256(low, bytes), powers);
+  const __m256i x = _mm256_or_si256(even, odd);
+  const __m256i above1 = _mm256_cmpeq_epi8(_mm256_max_epu8(x, _mm256_set1_epi8(86)), x);
+  const __m256i above2 = _mm256_cmpeq_epi8(_mm256_max_epu8(x, _mm256_set1_epi8(char(171))), x);
+  return _mm256_sub_epi8(_mm256_setzero_si256(), _mm256_add_epi8(above1, above2));
+}
+
+template <>
+struct Unit256<TQ1_0> {
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const TQ1_0::Block& b) {
+    constexpr int16_t power[8] = {1, 3, 9, 27, 81, 1, 9, 81};
+    if constexpr (k < 5) return base3_digits(load256(b.qs), _mm256_set1_epi16(power[k]));
+    const __m256i rest = twice128(b.qs + 32);
+    if constexpr (k < 7)
+      return base3_digits(rest, _mm256_setr_m128i(_mm_set1_epi16(power[k]), _mm_set1_epi16(3 * power[k])));
+    const __m128i last = _mm_set1_epi32(int32_t(four_bytes(b.qh))), powers = _mm_setr_epi16(1, 1, 3, 3, 9, 9, 27, 27);
+    return base3_digits(_mm256_inserti128_si256(rest, last, 1), _mm256_setr_m128i(_mm_set1_epi16(power[k]), powers));
+  }
+  LINNET_INLINE static void words(const TQ1_0::Block&, __m256i& scale, __m256i&) { scale = _mm256_set1_epi16(1); }
+};
+
+// Formats of groups from a grid are unpacked by a function, not in line: it is long, and its loads are what takes time.
+struct OpenUnit256 {
+  alignas(32) uint8_t bytes[256];
+};
+
+template <class F>
+requires SignedGridFormat<F>
+struct Unit256<F> {
+  [[gnu::noinline]] static OpenUnit256 open(const typename F::Block& b) {
+    OpenUnit256 unit;
+    for (int k = 0; k < 8; ++k) {
+      const __m256i magnitudes =
+          _mm256_setr_epi64x(int64_t(F::magnitudes(b, 4 * k)), int64_t(F::magnitudes(b, 4 * k + 1)),
+                             int64_t(F::magnitudes(b, 4 * k + 2)), int64_t(F::magnitudes(b, 4 * k + 3)));
+      const __m256i negative = spread_bits(F::signs(b, k));  // -m is (m xor -1) - -1
+      const __m256i levels = _mm256_sub_epi8(_mm256_xor_si256(magnitudes, negative), negative);
+      store256(unit.bytes + 32 * k, _mm256_add_epi8(levels, _mm256_set1_epi8(Codes<F>::offset)));
+    }
+    return unit;
+  }
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const OpenUnit256& unit) {
+    return load256(unit.bytes + 32 * k);
+  }
+  LINNET_INLINE static void words(const typename F::Block& b, __m256i& scale, __m256i&) { scale = grid_words(b); }
+};
+
+template <class F>
+requires ShiftedGridFormat<F>
+struct Unit256<F> {
+  [[gnu::noinline]] static OpenUnit256 open(const typename F::Block& b) {
+    OpenUnit256 unit;
+    for (int k = 0; k < 32; ++k) {
+      const uint64_t group = F::group(b, k);
+      std::memcpy(unit.bytes + 8 * k, &group, 8);
+    }
+    return unit;
+  }
+  template <int k>
+  LINNET_INLINE static __m256i bytes(const OpenUnit256& unit) {
+    return load256(unit.bytes + 32 * k);
+  }
+  LINNET_INLINE static void words(const typename F::Block& b, __m256i& scale, __m256i&) { scale = grid_words(b); }
+};
+
+// What bytes<k> is asked of: the block, or what it was unpacked to.
+template <class F>
+LINNET_INLINE decltype(auto) open_unit(const typename F::Block& b) {
+  if constexpr (requires { Unit256<F>::open(b); })
+    return Unit256<F>::open(b);
+  else
+    return (b);
+}
 
 }  // namespace
 }  // namespace linnet

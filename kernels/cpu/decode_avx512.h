@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "kernels/cpu/quads.h"
+#include "kernels/cpu/grid_words.h"
 
 namespace linnet {
 namespace {
@@ -21,6 +21,9 @@ LINNET_INLINE __m512i load_lanes(const Lanes512<T, n>& t) {
   return _mm512_load_si512(t.v);
 }
 LINNET_INLINE __m512i twice256(const void* p) { return _mm512_broadcast_i64x4(load256(p)); }
+LINNET_INLINE __m512i both256(__m256i low, __m256i high) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
 // Four times 16 bytes.
 LINNET_INLINE __m512i gather128(const void* a, const void* b, const void* c, const void* d) {
   const __m256i ab = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(a)), load128(b), 1);
@@ -35,25 +38,31 @@ LINNET_INLINE __m512i halves64(int64_t low, int64_t high) {
 
 // --- Units of 32: pair(a, b) is the 32 bytes of a, then those of b. ---
 
-// Nibbles: 16 bytes of qs hold values 0-15 low, 16-31 high.
+// 16 bytes of a, twice, then those of b.
+LINNET_INLINE __m512i twice_each(const uint8_t* a, const uint8_t* b) {
+  return _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(load128(a)), 0xff00, load128(b));
+}
+// What codes 0..15, in the low nibbles, stand for.
 template <class F>
-LINNET_INLINE __m512i nibble_pair(const uint8_t* a, const uint8_t* b) {
-  const __m512i both = _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(load128(a)), 0xff00, load128(b));
-  const __m512i shifted = _mm512_srlv_epi64(both, _mm512_set_epi64(4, 4, 0, 0, 4, 4, 0, 0));
-  const __m512i codes = _mm512_and_si512(shifted, _mm512_set1_epi8(15));
-  if constexpr (Codes<F>::wide) {
-    const __m128i table = _mm_xor_si128(load128(kIq4Table), _mm_set1_epi8(-128));
-    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), codes);
+LINNET_INLINE __m512i levels_of(__m512i nibbles) {
+  const __m512i codes = _mm512_and_si512(nibbles, _mm512_set1_epi8(15));
+  if constexpr (TableFormat<F>) {
+    const __m128i bytes = _mm_add_epi8(load128(F::table()), _mm_set1_epi8(char(Codes<F>::offset)));
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), codes);
   } else {
     return codes;
   }
 }
-LINNET_INLINE __m512i add_fifth_bits(__m512i nibbles, const uint8_t* a, const uint8_t* b) {
+// Nibbles: 16 bytes of qs hold values 0-15 low, 16-31 high.
+template <class F>
+LINNET_INLINE __m512i nibble_pair(const uint8_t* a, const uint8_t* b) {
+  return levels_of<F>(_mm512_srlv_epi64(twice_each(a, b), _mm512_set_epi64(4, 4, 0, 0, 4, 4, 0, 0)));
+}
+LINNET_INLINE __mmask64 bit_pair(const uint8_t* a, const uint8_t* b) {
   uint32_t low, high;
   std::memcpy(&low, a, 4);
   std::memcpy(&high, b, 4);
-  const __mmask64 bits = _cvtu64_mask64(uint64_t(high) << 32 | low);
-  return _mm512_mask_add_epi8(nibbles, bits, nibbles, _mm512_set1_epi8(16));
+  return _cvtu64_mask64(uint64_t(high) << 32 | low);
 }
 LINNET_INLINE __m512i to_unsigned(__m512i x) { return _mm512_xor_si512(x, _mm512_set1_epi8(-128)); }
 
@@ -65,11 +74,23 @@ LINNET_INLINE __m512i pair_bytes(const typename F::Block& a, const typename F::B
     Codes<F>::bytes(b, buffer + 32);
     return _mm512_load_si512(buffer);
   } else if constexpr (Codes<F>::wide && sizeof(a.qs) == 32) {
-    return to_unsigned(_mm512_inserti64x4(_mm512_castsi256_si512(load256(a.qs)), load256(b.qs), 1));
+    return to_unsigned(both256(load256(a.qs), load256(b.qs)));
+  } else if constexpr (Codes<F>::halves) {  // a half's nibbles are in eight bytes
+    const __m512i bytes = _mm512_permutexvar_epi64(_mm512_set_epi64(5, 5, 4, 4, 1, 1, 0, 0), twice_each(a.qs, b.qs));
+    return levels_of<F>(_mm512_srlv_epi64(bytes, _mm512_set_epi64(4, 0, 4, 0, 4, 0, 4, 0)));
+  } else if constexpr (sizeof(a.qs) == 8) {  // two bits, four values to a byte
+    uint64_t low, high;
+    std::memcpy(&low, a.qs, 8);
+    std::memcpy(&high, b.qs, 8);
+    const __m512i bytes = _mm512_cvtepu8_epi32(_mm_set_epi64x(int64_t(high), int64_t(low)));
+    const __m512i pairs = _mm512_or_si512(bytes, _mm512_slli_epi32(bytes, 12));
+    return _mm512_and_si512(_mm512_or_si512(pairs, _mm512_slli_epi32(pairs, 6)), _mm512_set1_epi8(3));
+  } else if constexpr (sizeof(a.qs) == 4) {  // a bit, weighing 2
+    return _mm512_maskz_set1_epi8(bit_pair(a.qs, b.qs), 2);
   } else {
     const __m512i nibbles = nibble_pair<F>(a.qs, b.qs);
     if constexpr (requires { a.qh; })
-      return add_fifth_bits(nibbles, a.qh, b.qh);
+      return _mm512_mask_add_epi8(nibbles, bit_pair(a.qh, b.qh), nibbles, _mm512_set1_epi8(16));
     else
       return nibbles;
   }
@@ -238,7 +259,7 @@ struct Unit512<Q8_K> {
 };
 
 // Words first, first, first + 1, first + 1, ...
-constexpr Lanes512<uint16_t, 32> twice_each(int first) {
+constexpr Lanes512<uint16_t, 32> doubled(int first) {
   Lanes512<uint16_t, 32> t{};
   for (int w = 0; w < 32; ++w) t.v[w] = uint16_t(first + w / 2);
   return t;
@@ -253,8 +274,95 @@ struct Unit512<IQ4_XS> {
     const __m256i codes = _mm256_setr_epi64x(int64_t(spread_codes(b[0])), int64_t(spread_codes(b[1])),
                                              int64_t(spread_codes(b[2])), int64_t(spread_codes(b[3])));
     const __m512i words = _mm512_cvtepi8_epi16(_mm256_sub_epi8(codes, _mm256_set1_epi8(32)));
-    static constexpr Lanes512<uint16_t, 32> order[2] = {twice_each(0), twice_each(16)};
+    static constexpr Lanes512<uint16_t, 32> order[2] = {doubled(0), doubled(16)};
     for (int h = 0; h < 2; ++h) scale[h] = _mm512_permutexvar_epi16(load_lanes(order[h]), words);
+  }
+};
+
+// Two bits, as in Q2_K.
+template <>
+struct Unit512<TQ2_0> {
+  LINNET_INLINE static void bytes(const TQ2_0::Block& b, __m512i (&w)[4]) {
+    for (int k = 0; k < 4; ++k) w[k] = two_bits(twice256(b.qs + 32 * (k / 2)), k);
+  }
+  LINNET_INLINE static void words(const Four<TQ2_0>&, __m512i (&scale)[2], __m512i (&)[2]) {
+    scale[0] = scale[1] = _mm512_set1_epi16(1);
+  }
+};
+
+// Words of 3^n, with an n for each 16 bytes.
+constexpr Lanes512<uint16_t, 32> powers_of_3(int n0, int n1, int n2, int n3) {
+  const int n[4] = {n0, n1, n2, n3};
+  Lanes512<uint16_t, 32> t{};
+  for (int w = 0; w < 32; ++w) {
+    t.v[w] = 1;
+    for (int i = 0; i < n[w / 8]; ++i) t.v[w] = uint16_t(3 * t.v[w]);
+  }
+  return t;
+}
+// Digits in base 3 of bytes that are fractions of 256: each byte times its word of `powers`, modulo 256, is below 1/3,
+// below 2/3, or above.
+LINNET_INLINE __m512i base3_digits(__m512i bytes, const Lanes512<uint16_t, 32>& powers) {
+  constexpr __mmask64 odd = 0xaaaaaaaaaaaaaaaa;
+  const __m512i power = load_lanes(powers), even = _mm512_mullo_epi16(bytes, power);
+  const __m512i x = _mm512_mask_mov_epi8(even, odd, _mm512_mullo_epi16(_mm512_maskz_mov_epi8(odd, bytes), power));
+  const __m512i one = _mm512_maskz_set1_epi8(_mm512_cmpge_epu8_mask(x, _mm512_set1_epi8(86)), 1);
+  return _mm512_mask_add_epi8(one, _mm512_cmpge_epu8_mask(x, _mm512_set1_epi8(char(171))), one, _mm512_set1_epi8(1));
+}
+
+template <>
+struct Unit512<TQ1_0> {
+  LINNET_INLINE static void bytes(const TQ1_0::Block& b, __m512i (&w)[4]) {
+    static constexpr Lanes512<uint16_t, 32> powers[4] = {
+        powers_of_3(0, 0, 1, 1), powers_of_3(2, 2, 3, 3), powers_of_3(4, 4, 0, 1), [] {
+          Lanes512<uint16_t, 32> t = powers_of_3(2, 3, 4, 0);  // four bytes for each n at last
+          for (int n = 0, power = 1; n < 4; ++n, power *= 3) t.v[24 + 2 * n] = t.v[25 + 2 * n] = uint16_t(power);
+          return t;
+        }()};
+    uint32_t four;
+    std::memcpy(&four, b.qh, 4);
+    const __m512i first = twice256(b.qs), rest = _mm512_broadcast_i32x4(load128(b.qs + 32));
+    w[0] = base3_digits(first, powers[0]);
+    w[1] = base3_digits(first, powers[1]);
+    w[2] = base3_digits(_mm512_mask_blend_epi32(0xff00, first, rest), powers[2]);
+    w[3] = base3_digits(_mm512_mask_set1_epi32(rest, 0xf000, int32_t(four)), powers[3]);
+  }
+  LINNET_INLINE static void words(const Four<TQ1_0>&, __m512i (&scale)[2], __m512i (&)[2]) {
+    scale[0] = scale[1] = _mm512_set1_epi16(1);
+  }
+};
+
+// Formats of groups from a grid are unpacked by a function, not in line: it is long, and its loads are what takes time.
+template <class F>
+requires SignedGridFormat<F>
+struct Unit512<F> {
+  [[gnu::noinline]] static void bytes(const typename F::Block& b, __m512i (&w)[4]) {
+    const __m512i offset = _mm512_set1_epi8(Codes<F>::offset);
+    for (int k = 0; k < 4; ++k) {
+      alignas(64) uint64_t groups[8];
+      for (int g = 0; g < 8; ++g) groups[g] = F::magnitudes(b, 8 * k + g);
+      const __m512i magnitudes = _mm512_load_si512(groups);
+      const __mmask64 negative = _cvtu64_mask64(uint64_t(F::signs(b, 2 * k + 1)) << 32 | F::signs(b, 2 * k));
+      w[k] = _mm512_mask_sub_epi8(_mm512_add_epi8(offset, magnitudes), negative, offset, magnitudes);
+    }
+  }
+  LINNET_INLINE static void words(const Four<F>& b, __m512i (&scale)[2], __m512i (&)[2]) {
+    for (int h = 0; h < 2; ++h) scale[h] = both256(grid_words(b[2 * h]), grid_words(b[2 * h + 1]));
+  }
+};
+
+template <class F>
+requires ShiftedGridFormat<F>
+struct Unit512<F> {
+  [[gnu::noinline]] static void bytes(const typename F::Block& b, __m512i (&w)[4]) {
+    for (int k = 0; k < 4; ++k) {
+      alignas(64) uint64_t groups[8];
+      for (int g = 0; g < 8; ++g) groups[g] = F::group(b, 8 * k + g);
+      w[k] = _mm512_load_si512(groups);
+    }
+  }
+  LINNET_INLINE static void words(const Four<F>& b, __m512i (&scale)[2], __m512i (&)[2]) {
+    for (int h = 0; h < 2; ++h) scale[h] = both256(grid_words(b[2 * h]), grid_words(b[2 * h + 1]));
   }
 };
 

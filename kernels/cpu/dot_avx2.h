@@ -19,11 +19,15 @@ LINNET_INLINE __m256i products(__m256i w, __m256i x) {
     return _mm256_maddubs_epi16(w, x);
 }
 
-// Four registers of eight partial sums to the four sums.
-LINNET_INLINE __m128i sum_quad(const __m256i (&v)[4]) {
+// Four registers of eight partial sums to the four sums of their lower and the four of their upper halves.
+LINNET_INLINE __m256i sum_halves(const __m256i (&v)[4]) {
   const __m256i t = _mm256_add_epi32(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[0], v[1]));
   const __m256i u = _mm256_add_epi32(_mm256_unpacklo_epi32(v[2], v[3]), _mm256_unpackhi_epi32(v[2], v[3]));
-  const __m256i s = _mm256_add_epi32(_mm256_unpacklo_epi64(t, u), _mm256_unpackhi_epi64(t, u));
+  return _mm256_add_epi32(_mm256_unpacklo_epi64(t, u), _mm256_unpackhi_epi64(t, u));
+}
+// To the four sums.
+LINNET_INLINE __m128i sum_quad(const __m256i (&v)[4]) {
+  const __m256i s = sum_halves(v);
   return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
 
@@ -44,7 +48,13 @@ LINNET_INLINE void group32(const typename F::Block* b, const QuantRows& x, Group
     }
 #pragma GCC unroll 4
     for (int t = 0; t < N; ++t) {
-      out.isum[t][h] = sum_quad(v[t]);
+      if constexpr (C::halves) {
+        const __m256i sums = sum_halves(v[t]);
+        out.isum[t][h] = _mm256_castsi256_si128(sums);
+        out.msum[t][h] = _mm256_extracti128_si256(sums, 1);
+      } else {
+        out.isum[t][h] = sum_quad(v[t]);
+      }
       if constexpr (!C::wide && (C::offset != 0 || C::has_min)) {
         const __m128i sum =
             _mm_cvtepi16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x.sums + t * x.sums_stride + 4 * h)));
@@ -70,10 +80,9 @@ LINNET_INLINE __m256i even_odd(__m256i words) {
   return _mm256_permute4x64_epi64(within, _MM_SHUFFLE(3, 1, 2, 0));
 }
 
-// sum[t] += the products of values 32k.. of block b, k..7.
-template <class F, int N, int k = 0>
-LINNET_INLINE void add_unit(const typename F::Block& b, const QuantRows& x, int64_t at, __m256i scales,
-                            __m256i (&sum)[N]) {
+// sum[t] += the products of values 32k.. of unit b (open_unit), k..7.
+template <class F, int N, int k = 0, class Open>
+LINNET_INLINE void add_unit(const Open& b, const QuantRows& x, int64_t at, __m256i scales, __m256i (&sum)[N]) {
   const __m256i w = Unit256<F>::template bytes<k>(b);
   const __m256i scale = Codes<F>::scaled ? _mm256_shuffle_epi8(scales, _mm256_set1_epi16(int16_t(0x0100 + 0x0202 * k)))
                                          : _mm256_set1_epi16(1);
@@ -96,7 +105,7 @@ LINNET_INLINE void group256(const typename F::Block* b, const QuantRows& x, Grou
     Unit256<F>::words(b[j], scale, minimum);
     __m256i s[N];
     for (int t = 0; t < N; ++t) s[t] = _mm256_setzero_si256();
-    add_unit<F, N>(b[j], x, 256 * j, C::scaled ? even_odd(scale) : scale, s);
+    add_unit<F, N>(open_unit<F>(b[j]), x, 256 * j, C::scaled ? even_odd(scale) : scale, s);
 #pragma GCC unroll 4
     for (int t = 0; t < N; ++t) {
       const int16_t* sums = x.sums + t * x.sums_stride + 16 * j;

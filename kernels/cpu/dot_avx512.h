@@ -14,15 +14,26 @@ LINNET_INLINE __m128i sum_pairs(__m512i p01, __m512i p23) {
   const __m256i u = _mm256_unpacklo_epi32(_mm512_castsi512_si256(t), _mm512_extracti64x4_epi64(t, 1));
   return _mm_add_epi32(_mm256_castsi256_si128(u), _mm256_extracti128_si256(u, 1));
 }
-// The same for two sets of pairs at once.
-LINNET_INLINE void sum_pairs(__m512i p01, __m512i p23, __m512i q01, __m512i q23, __m128i& p, __m128i& q) {
+// The same for two sets of pairs at once: first the sums of 128 bits, then of 256.
+LINNET_INLINE __m512i sum_lanes(__m512i p01, __m512i p23, __m512i q01, __m512i q23) {
   const __m512i t = _mm512_add_epi32(_mm512_unpacklo_epi32(p01, p23), _mm512_unpackhi_epi32(p01, p23));
   const __m512i u = _mm512_add_epi32(_mm512_unpacklo_epi32(q01, q23), _mm512_unpackhi_epi32(q01, q23));
-  __m512i x = _mm512_add_epi32(_mm512_unpacklo_epi64(t, u), _mm512_unpackhi_epi64(t, u));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(t, u), _mm512_unpackhi_epi64(t, u));
+}
+LINNET_INLINE void sum_pairs(__m512i p01, __m512i p23, __m512i q01, __m512i q23, __m128i& p, __m128i& q) {
+  __m512i x = sum_lanes(p01, p23, q01, q23);
   x = _mm512_add_epi32(x, _mm512_shuffle_i32x4(x, x, _MM_SHUFFLE(2, 3, 0, 1)));
   const __m128i even = _mm512_castsi512_si128(x), odd = _mm512_extracti32x4_epi32(x, 2);
   p = _mm_unpacklo_epi32(even, odd);
   q = _mm_unpackhi_epi32(even, odd);
+}
+// Sums of the first and of the second halves of eight units.
+LINNET_INLINE void sum_eight_halves(const __m512i (&p)[4], __m128i (&first)[2], __m128i (&second)[2]) {
+  const __m512i x = sum_lanes(p[0], p[1], p[2], p[3]);
+  const __m128i even[2] = {_mm512_castsi512_si128(x), _mm512_extracti32x4_epi32(x, 1)};
+  const __m128i odd[2] = {_mm512_extracti32x4_epi32(x, 2), _mm512_extracti32x4_epi32(x, 3)};
+  first[0] = _mm_unpacklo_epi32(even[0], odd[0]), first[1] = _mm_unpackhi_epi32(even[0], odd[0]);
+  second[0] = _mm_unpacklo_epi32(even[1], odd[1]), second[1] = _mm_unpackhi_epi32(even[1], odd[1]);
 }
 
 // Units of 32: eight at once.
@@ -34,13 +45,20 @@ LINNET_INLINE void group32(const typename F::Block* b, const QuantRows& x, Group
   for (int h = 0; h < 4; ++h) {
     const __m512i w = pair_bytes<F>(b[2 * h], b[2 * h + 1]);
 #pragma GCC unroll 4
-    for (int t = 0; t < N; ++t)
-      p[t][h] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, _mm512_loadu_si512(x.q + t * x.q_stride + 64 * h));
+    for (int t = 0; t < N; ++t) {
+      const __m512i q = _mm512_loadu_si512(x.q + t * x.q_stride + 64 * h), zero = _mm512_setzero_si512();
+      p[t][h] = _mm512_dpbusd_epi32(zero, w, q);
+      if constexpr (C::halves)  // no sum of activations is as short: the offset is put right here
+        p[t][h] = _mm512_sub_epi32(p[t][h], _mm512_dpbusd_epi32(zero, _mm512_set1_epi8(char(C::offset)), q));
+    }
   }
 #pragma GCC unroll 4
   for (int t = 0; t < N; ++t) {
-    sum_pairs(p[t][0], p[t][1], p[t][2], p[t][3], out.isum[t][0], out.isum[t][1]);
-    if constexpr (C::offset != 0 || C::has_min) {
+    if constexpr (C::halves)
+      sum_eight_halves(p[t], out.isum[t], out.msum[t]);
+    else
+      sum_pairs(p[t][0], p[t][1], p[t][2], p[t][3], out.isum[t][0], out.isum[t][1]);
+    if constexpr (!C::halves && (C::offset != 0 || C::has_min)) {
       const __m256i sums = _mm256_cvtepi16_epi32(load128(x.sums + t * x.sums_stride));
       const __m128i sum[2] = {_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1)};
       for (int h = 0; h < 2; ++h) {

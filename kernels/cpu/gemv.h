@@ -47,37 +47,52 @@ struct TailTokens {
   }
 };
 
+template <class F>
+LINNET_INLINE void copy_units(const typename F::Block* row, int64_t first, int64_t count,
+                              typename UnitFormat<F>::Block* out) {
+  if constexpr (units_per_block<F> == 1)
+    std::memcpy(static_cast<void*>(out), row + first, size_t(count) * sizeof(*out));
+  else
+    for (int64_t i = 0; i < count; ++i) out[i] = unit_block<F>(row, first + i);
+}
+
 // y[t*stride + r] for t < N, r in [r0, r1).
 template <class M, class F, int N>
 void gemv(float* y, int64_t stride, const Weight& w, const QuantRows& x, int64_t r0, int64_t r1) {
-  using C = Codes<F>;
-  using Block = typename F::Block;
-  constexpr int group = C::group, quads = group / 4;
-  const int64_t units = w.cols / F::unit, whole = units / group * group, rest = units - whole;
-  TailTokens<F, N> tail;
-  Block tail_blocks[group];
-  if (rest > 0) {
-    tail.load(x, whole, rest);
-    std::memset(static_cast<void*>(tail_blocks), 0, sizeof tail_blocks);
-  }
-  constexpr int per_sum = TailTokens<F, N>::per_sum;
+  using U = UnitFormat<F>;
+  using Unit = typename U::Block;
+  constexpr int group = Codes<U>::group, quads = group / 4;
+  const int64_t units = w.cols / U::unit, whole = units / group * group, rest = units - whole;
+  constexpr int per_sum = TailTokens<U, N>::per_sum, blocks = group / units_per_block<F>;
+  TailTokens<U, N> tail;
+  if (rest > 0) tail.load(x, whole, rest);
+  Unit last[group];                                // the last units of a row, then zeros
+  Unit parts[units_per_block<F> > 1 ? group : 1];  // of blocks of several units
+  std::memset(static_cast<void*>(last), 0, sizeof last);
   for (int64_t r = r0; r < r1; ++r) {
-    const Block* row = static_cast<const Block*>(w.data) + r * units;
+    const auto* row = static_cast<const typename F::Block*>(w.data) + r * (w.cols / F::values);
     __m128 a[N];
     for (int t = 0; t < N; ++t) a[t] = _mm_setzero_ps();
-    for (int64_t b = 0; b < whole; b += group) {
-      const QuantRows at = {x.q + b * F::unit, x.sums + b * (F::unit / per_sum), x.d + b, x.q_stride, x.sums_stride,
-                            x.d_stride};
-      prefetch_ahead(row + b, group * int64_t(sizeof(Block)));
-      GroupSums<F, N> sums;
-      M::template group<F, N>(row + b, at, sums);
-      for (int h = 0; h < quads; ++h) add_quad<F, N>(a, sums, h, at);
-    }
-    if (rest > 0) {
-      std::memcpy(static_cast<void*>(tail_blocks), row + whole, size_t(rest) * sizeof(Block));
-      GroupSums<F, N> sums;
-      M::template group<F, N>(tail_blocks, tail.rows(), sums);
-      for (int h = 0; h < quads; ++h) add_quad<F, N>(a, sums, h, tail.rows());
+    // Whole groups, then the last units: two rounds of one loop, so that the body, which is large, is there once.
+    for (int round = whole > 0 ? 0 : 1; round < (rest > 0 ? 2 : 1); ++round) {
+      QuantRows at = round == 0 ? x : tail.rows();
+      if (round == 1) copy_units<F>(row, whole, rest, last);
+      for (int64_t b = 0; b < (round == 0 ? whole : group); b += group) {
+        const Unit* from = last;
+        if (round == 0) {
+          prefetch_ahead(row + b / units_per_block<F>, blocks * int64_t(sizeof(typename F::Block)));
+          if constexpr (units_per_block<F> == 1) {
+            from = row + b;
+          } else {
+            copy_units<F>(row, b, group, parts);
+            from = parts;
+          }
+        }
+        GroupSums<U, N> sums;
+        M::template group<U, N>(from, at, sums);
+        for (int h = 0; h < quads; ++h) add_quad<U, N>(a, sums, h, at);
+        at.q += group * U::unit, at.sums += group * U::unit / per_sum, at.d += group;
+      }
     }
     for (int t = 0; t < N; ++t) {
       const __m128 two = _mm_add_ps(a[t], _mm_movehl_ps(a[t], a[t]));  // a0 + a2, a1 + a3

@@ -32,7 +32,7 @@ struct Matmul {
   static int64_t scratch_bytes(int64_t n, int64_t cols) {
     int64_t most = 0;
     for_each_format([&]<class F>() {
-      const int64_t padded = (cols + F::unit - 1) / F::unit * F::unit;
+      const int64_t padded = (cols + F::values - 1) / F::values * F::values;
       const int64_t bytes = MatrixOf<S>::type::template scratch<F>(n, padded);
       if (bytes > most) most = bytes;
     });

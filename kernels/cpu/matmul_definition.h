@@ -30,12 +30,14 @@ inline constexpr int64_t kIntegerRowBytes = 4 + 4 + 2 + 2;  // per value: room f
 
 template <class F>
 LINNET_INLINE void unpack_row(const typename F::Block* row, int64_t cols, const IntegerRow& out) {
-  for (int64_t b = 0; b < cols / F::unit; ++b) {
-    out.scale[b] = F::scale(row[b]);
-    for (int i = 0; i < F::unit; ++i) out.weight[b * F::unit + i] = int16_t(F::weight(row[b], i));
-    if constexpr (F::has_min) {
-      out.minimum[b] = F::minimum(row[b]);
-      for (int i = 0; i < F::unit; ++i) out.min_weight[b * F::unit + i] = int16_t(F::min_weight(row[b], i));
+  using U = UnitFormat<F>;
+  for (int64_t b = 0; b < cols / U::unit; ++b) {
+    const typename U::Block& unit = unit_block<F>(row, b);
+    out.scale[b] = U::scale(unit);
+    for (int i = 0; i < U::unit; ++i) out.weight[b * U::unit + i] = int16_t(U::weight(unit, i));
+    if constexpr (U::has_min) {
+      out.minimum[b] = U::minimum(unit);
+      for (int i = 0; i < U::unit; ++i) out.min_weight[b * U::unit + i] = int16_t(U::min_weight(unit, i));
     }
   }
 }

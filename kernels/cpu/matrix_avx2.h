@@ -34,16 +34,19 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
   // --- slab.h: unpacking ---
 
   LINNET_INLINE static __m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
-  LINNET_INLINE static void store(void* p, __m256i x) { _mm256_store_si256(static_cast<__m256i*>(p), x); }
+  LINNET_INLINE static void store(void* p, __m256i x) { store256(p, x); }
 
-  template <class F, int k = 0>
+  template <class F, int k, class Open>
+  LINNET_INLINE static void store_bytes(const Open& b, uint8_t* out) {
+    store(out + 32 * k, Unit256<F>::template bytes<k>(b));
+    if constexpr (k < 7) store_bytes<F, k + 1>(b, out);
+  }
+  template <class F>
   LINNET_INLINE static void unit_bytes(const typename F::Block& b, uint8_t* out) {
-    if constexpr (F::unit == 32) {
+    if constexpr (F::unit == 32)
       store(out, bytes32<F>(b));
-    } else {
-      store(out + 32 * k, Unit256<F>::template bytes<k>(b));
-      if constexpr (k < 7) unit_bytes<F, k + 1>(b, out);
-    }
+    else
+      store_bytes<F, 0>(open_unit<F>(b), out);
   }
   // Sub-scales and sub-minimums of four rows, [4][16].
   template <class F>
@@ -81,20 +84,22 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
       }
     }
   }
+  // From the same lines: the words of sub-blocks 2i and 2i + 1.
+  template <class F>
+  LINNET_INLINE static __m256i sub_pair(const std::byte* pairs, int i) {
+    if constexpr (Codes<F>::sub == 32)
+      return _mm256_blend_epi16(load(pairs + 64 * i), load(pairs + 64 * i + 32), 0xaa);
+    else
+      return load(pairs + 32 * i);
+  }
   template <class F>
   LINNET_INLINE static void put_offset_pairs(const std::byte* pairs, std::byte* out, int64_t line) {
-    static_assert(Codes<F>::sub == 16);
-    for (int i = 0; i < 8; ++i)
-      store(out + i * line, _mm256_mullo_epi16(load(pairs + 32 * i), _mm256_set1_epi16(-Codes<F>::offset)));
+    for (int i = 0; i < Codes<F>::subs / 2; ++i)
+      store(out + i * line, _mm256_mullo_epi16(sub_pair<F>(pairs, i), _mm256_set1_epi16(-Codes<F>::offset)));
   }
   template <class F>
   LINNET_INLINE static void put_min_pairs(const std::byte* pairs, std::byte* out, int64_t line) {
-    for (int i = 0; i < Codes<F>::subs / 2; ++i) {
-      if constexpr (Codes<F>::sub == 32)
-        store(out + i * line, _mm256_blend_epi16(load(pairs + 64 * i), load(pairs + 64 * i + 32), 0xaa));
-      else
-        store(out + i * line, load(pairs + 32 * i));
-    }
+    for (int i = 0; i < Codes<F>::subs / 2; ++i) store(out + i * line, sub_pair<F>(pairs, i));
   }
 
   // --- slab.h: products ---
@@ -120,9 +125,10 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
     }
   }
 
-  template <class F, int T>
-  LINNET_INLINE static void unit_sums(const std::byte* unit, const TileTokens& x, int64_t b,
-                                      __m256i (&sum)[vectors][T]) {
+  // Over values [from, to) of the unit.
+  template <class F, int from, int to, int T>
+  LINNET_INLINE static void sum_values(const std::byte* unit, const TileTokens& x, int64_t b,
+                                       __m256i (&sum)[vectors][T]) {
     using C = Codes<F>;
     using U = SlabUnit<Avx2Matrix, F>;
     // Values whose products a 16-bit lane can add up: two at a time, each |x| <= 127 times at most `max`.
@@ -134,7 +140,7 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
     for (int t = 0; t < T; ++t)
       sum[0][t] = U::starts ? _mm256_set1_epi32(x.starts[t * x.starts_stride + b]) : _mm256_setzero_si256();
 #pragma GCC unroll 1
-    for (int k = 0; k < C::unit; k += step) {
+    for (int k = from; k < to; k += step) {
       const __m256i scale = C::scaled ? load(unit + U::scales_at + k / C::sub * U::line) : _mm256_set1_epi16(1);
 #pragma GCC unroll 8
       for (int i = 0; i < step; i += run) {
@@ -158,8 +164,14 @@ struct Avx2Matrix : VectorMatrix<Avx2Matrix> {
   }
 
   template <class F, int T>
+  LINNET_INLINE static void unit_sums(const std::byte* unit, const TileTokens& x, int64_t b,
+                                      __m256i (&sum)[vectors][T]) {
+    sum_values<F, 0, Codes<F>::halves ? Codes<F>::sub : F::unit>(unit, x, b, sum);
+  }
+  template <class F, int T>
   LINNET_INLINE static void unit_min_sums(const std::byte* unit, const TileTokens& x, int64_t b,
                                           __m256i (&sum)[vectors][T]) {
+    if constexpr (Codes<F>::halves) return sum_values<F, Codes<F>::sub, F::unit>(unit, x, b, sum);
     const int16_t* sums = x.sums + b * Codes<F>::subs;
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t)

@@ -113,15 +113,16 @@ struct Avx512Matrix : VectorMatrix<Avx512Matrix> {
     return _mm512_set1_epi32(v);
   }
 
-  template <class F, int T>
-  LINNET_INLINE static void unit_sums(const std::byte* unit, const TileTokens& x, int64_t b,
-                                      __m512i (&sum)[vectors][T]) {
+  // Over values [from, to) of the unit.
+  template <class F, int from, int to, int T>
+  LINNET_INLINE static void sum_values(const std::byte* unit, const TileTokens& x, int64_t b,
+                                       __m512i (&sum)[vectors][T]) {
     using C = Codes<F>;
     using U = SlabUnit<Avx512Matrix, F>;
     constexpr int run = C::scaled && narrow<F> ? 16 : C::sub == 256 ? 32 : C::sub;  // values per fold
     static_assert(!U::starts || !C::scaled || run == C::sub);
     const int8_t* q = x.q + b * C::unit;
-    const int32_t* starts = x.starts + b * C::subs;
+    const int32_t* starts = x.starts + b * C::subs + from / C::sub;
     __m512i acc[vectors][T];
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; ++v)
@@ -129,7 +130,7 @@ struct Avx512Matrix : VectorMatrix<Avx512Matrix> {
       for (int t = 0; t < T; ++t)
         sum[v][t] = !C::scaled && U::starts ? _mm512_set1_epi32(starts[t * x.starts_stride]) : _mm512_setzero_si512();
 #pragma GCC unroll 1
-    for (int k = 0; k < C::unit; k += run) {
+    for (int k = from; k < to; k += run) {
       auto& into = *(C::scaled ? &acc : &sum);
       if constexpr (C::scaled) {
 #pragma GCC unroll 8
@@ -169,8 +170,14 @@ struct Avx512Matrix : VectorMatrix<Avx512Matrix> {
   }
 
   template <class F, int T>
+  LINNET_INLINE static void unit_sums(const std::byte* unit, const TileTokens& x, int64_t b,
+                                      __m512i (&sum)[vectors][T]) {
+    sum_values<F, 0, Codes<F>::halves ? Codes<F>::sub : F::unit>(unit, x, b, sum);
+  }
+  template <class F, int T>
   LINNET_INLINE static void unit_min_sums(const std::byte* unit, const TileTokens& x, int64_t b,
                                           __m512i (&sum)[vectors][T]) {
+    if constexpr (Codes<F>::halves) return sum_values<F, Codes<F>::sub, F::unit>(unit, x, b, sum);
     using C = Codes<F>;
     using U = SlabUnit<Avx512Matrix, F>;
     const int16_t* sums = x.sums + b * C::subs;

@@ -25,7 +25,8 @@ struct ScalarMatrix {
         unpack_row<F>(row, w.cols, integers);
         const QuantRows q = quant_rows<F>(x);
         for (int64_t t = 0; t < n; ++t)
-          y[t * stride + r] = dot_quantized<F>(integers, q.q + t * q.q_stride, q.d + t * q.d_stride, w.cols);
+          y[t * stride + r] =
+              dot_quantized<UnitFormat<F>>(integers, q.q + t * q.q_stride, q.d + t * q.d_stride, w.cols);
       } else {
         for (int64_t t = 0; t < n; ++t) y[t * stride + r] = dot_float<F>(row, x.f32 + t * w.cols, w.cols);
       }

@@ -40,10 +40,15 @@ struct Four {
 
 template <class F>
 LINNET_INLINE __m128 four_scales(const Four<F>& b) {
-  if constexpr (requires { requires std::is_same_v<decltype(F::Block::d), Half>; })
-    return four_halves(b[0].d, b[1].d, b[2].d, b[3].d);
-  else
+  if constexpr (requires { requires std::is_same_v<decltype(F::Block::d), Half>; }) {
+    const __m128 d = four_halves(b[0].d, b[1].d, b[2].d, b[3].d);
+    if constexpr (requires { F::step; })  // a power of two
+      return _mm_mul_ps(d, _mm_set1_ps(F::step));
+    else
+      return d;
+  } else {
     return _mm_setr_ps(F::scale(b[0]), F::scale(b[1]), F::scale(b[2]), F::scale(b[3]));
+  }
 }
 // The factors of the integer sums of minimums, F::minimum.
 template <class F>
@@ -52,8 +57,10 @@ LINNET_INLINE __m128 four_minimums(const Four<F>& b) {
     return _mm_setzero_ps();
   else if constexpr (requires { b[0].dmin; })
     return four_halves(b[0].dmin, b[1].dmin, b[2].dmin, b[3].dmin);
-  else
+  else if constexpr (requires { b[0].m; })
     return _mm_xor_ps(four_halves(b[0].m, b[1].m, b[2].m, b[3].m), _mm_set1_ps(-0.0f));
+  else
+    return _mm_setr_ps(F::minimum(b[0]), F::minimum(b[1]), F::minimum(b[2]), F::minimum(b[3]));
 }
 
 // Sums over a group, four units per register.

@@ -54,32 +54,46 @@ struct TileTokens {
 template <class F>
 struct SlabRows {
   const typename F::Block* first;
-  int64_t units, count;
-  LINNET_INLINE const typename F::Block& block(int64_t row, int64_t unit) const {
-    return first[(row < count ? row : count - 1) * units + unit];
-  }
-  LINNET_INLINE Four<F> four(int64_t row, int64_t unit) const {
-    return {{&block(row, unit), &block(row + 1, unit), &block(row + 2, unit), &block(row + 3, unit)}};
-  }
+  int64_t blocks, count;  // blocks of a row
+  LINNET_INLINE const typename F::Block* row(int64_t r) const { return first + (r < count ? r : count - 1) * blocks; }
 };
 
-// Unpacks the rows of one vector of lanes, for one unit.
-template <class M, class F>
-LINNET_INLINE void build_unit(std::byte* out, const SlabRows<F>& rows, int64_t row, int64_t b) {
+// The same unit of n rows: where it lies, or copies where it is a part of a block.
+template <class F, int n>
+struct SlabBlocks {
+  using Block = typename UnitFormat<F>::Block;
+  static constexpr bool copies = units_per_block<F> > 1;
+  const Block* at[n];
+  Block copy[copies ? n : 1];
+
+  LINNET_INLINE SlabBlocks(const SlabRows<F>& rows, int64_t row, int64_t b) {
+    for (int i = 0; i < n; ++i) {
+      if constexpr (copies)
+        copy[i] = unit_block<F>(rows.row(row + i), b), at[i] = &copy[i];
+      else
+        at[i] = rows.row(row + i) + b;
+    }
+  }
+  LINNET_INLINE Four<UnitFormat<F>> four(int i) const { return {{at[i], at[i + 1], at[i + 2], at[i + 3]}}; }
+};
+
+// Unpacks one unit of the rows of one vector of lanes.
+template <class M, class F, class B>
+LINNET_INLINE void build_unit(std::byte* out, const B& blocks) {
   using C = Codes<F>;
   using U = SlabUnit<M, F>;
   alignas(64) uint8_t bytes[M::lanes][C::unit];
-  for (int i = 0; i < M::lanes; ++i) M::template unit_bytes<F>(rows.block(row + i, b), bytes[i]);
+  for (int i = 0; i < M::lanes; ++i) M::template unit_bytes<F>(*blocks.at[i], bytes[i]);
   for (int k = 0; k < C::unit; k += 16) M::transpose4(bytes[0] + k, C::unit, out + k / 4 * U::line, U::line);
   for (int i = 0; i < M::lanes; i += 4) {
-    const Four<F> four = rows.four(row + i, b);
+    const Four<F> four = blocks.four(i);
     _mm_storeu_ps(reinterpret_cast<float*>(out + U::d_at) + i, four_scales(four));
     if constexpr (C::has_min) _mm_storeu_ps(reinterpret_cast<float*>(out + U::minimum_at) + i, four_minimums(four));
   }
   if constexpr (C::scaled) {
     alignas(64) int16_t scale[M::lanes][16], minimum[M::lanes][16];
     alignas(64) std::byte lines[8][M::lanes * 4];
-    for (int i = 0; i < M::lanes; i += 4) M::template unit_words<F>(rows.four(row + i, b), scale[i], minimum[i]);
+    for (int i = 0; i < M::lanes; i += 4) M::template unit_words<F>(blocks.four(i), scale[i], minimum[i]);
     for (int k = 0; k < 2; ++k) M::transpose4(scale[0] + 8 * k, sizeof scale[0], lines[4 * k], sizeof lines[0]);
     M::template put_scales<F>(lines[0], out + U::scales_at, U::line);
     if constexpr (U::offset_pairs) M::template put_offset_pairs<F>(lines[0], out + U::pairs_at, U::line);
@@ -92,10 +106,11 @@ LINNET_INLINE void build_unit(std::byte* out, const SlabRows<F>& rows, int64_t r
 
 template <class M, class F>
 void build_slab(std::byte* slab, const SlabRows<F>& rows) {
-  using U = SlabUnit<M, F>;
+  using U = SlabUnit<M, UnitFormat<F>>;
   for (int v = 0; v < M::vectors; ++v)
-    for (int64_t b = 0; b < rows.units; ++b)
-      build_unit<M, F>(slab + b * U::bytes + v * M::lanes * 4, rows, v * M::lanes, b);
+    for (int64_t b = 0; b < rows.blocks * units_per_block<F>; ++b)
+      build_unit<M, UnitFormat<F>>(slab + b * U::bytes + v * M::lanes * 4,
+                                   SlabBlocks<F, M::lanes>(rows, v * M::lanes, b));
 }
 
 // The sums of activations in the order tiles read them. One sum covers 32 values, or 16 in units of 256.
@@ -116,6 +131,11 @@ struct TokenSums {
     for (int i = 0; i < per_sub; ++i) total += sums[sub * per_sub + i];
     return total;
   }
+  static int32_t sum_of(const int8_t* q, int64_t sub) {
+    int32_t total = 0;
+    for (int i = 0; i < C::sub; ++i) total += q[sub * C::sub + i];
+    return total;
+  }
   static TileTokens make(const QuantRows& x, int64_t first, int T, int64_t units, std::byte* memory) {
     const int64_t subs = units * C::subs;
     const int16_t* sums = x.sums + first * x.sums_stride;
@@ -123,7 +143,10 @@ struct TokenSums {
     int16_t* pairs = reinterpret_cast<int16_t*>(memory + starts_bytes(units));
     for (int t = 0; t < T; ++t) {
       const int16_t* from = sums + t * x.sums_stride;
-      if constexpr (U::starts)
+      if constexpr (U::starts && C::halves)  // no sum is as short as half a unit
+        for (int64_t j = 0; j < subs; ++j)
+          starts[t * subs + j] = -C::offset * sum_of(x.q + (first + t) * x.q_stride, j);
+      else if constexpr (U::starts)
         for (int64_t j = 0; j < subs; ++j) starts[t * subs + j] = -C::offset * sum(from, j);
       if constexpr (copies_pairs)
         for (int64_t j = 0; j < subs; ++j) pairs[t * subs + j] = int16_t(sum(from, j));
@@ -206,22 +229,24 @@ LINNET_INLINE void run_tile_of(int tokens, float* y, int64_t stride, int64_t cou
 
 template <class M, class F>
 constexpr int64_t slab_scratch(int64_t cols) {
-  return cols / F::unit * SlabUnit<M, F>::bytes + TokenSums<M, F>::bytes(cols / F::unit);
+  using U = UnitFormat<F>;
+  return cols / U::unit * SlabUnit<M, U>::bytes + TokenSums<M, U>::bytes(cols / U::unit);
 }
 
 template <class M, class F>
 void slab_rows(float* y, int64_t stride, const Weight& w, const QuantRows& x, int64_t n, int64_t r0, int64_t r1,
                std::byte* scratch) {
-  using U = SlabUnit<M, F>;
-  const int64_t units = w.cols / F::unit;
-  std::byte* sums = scratch + units * U::bytes;
-  for (int64_t r = r0; r < r1; r += U::rows) {
-    const int64_t count = r1 - r < U::rows ? r1 - r : U::rows;
-    build_slab<M, F>(scratch, {static_cast<const typename F::Block*>(w.data) + r * units, units, count});
+  using U = UnitFormat<F>;
+  constexpr int64_t slab = SlabUnit<M, U>::rows;
+  const int64_t units = w.cols / U::unit, blocks = w.cols / F::values;
+  std::byte* sums = scratch + units * SlabUnit<M, U>::bytes;
+  for (int64_t r = r0; r < r1; r += slab) {
+    const int64_t count = r1 - r < slab ? r1 - r : slab;
+    build_slab<M, F>(scratch, {static_cast<const typename F::Block*>(w.data) + r * blocks, blocks, count});
     for (int64_t t = 0; t < n; t += M::tokens) {
       const int tokens = int(n - t < M::tokens ? n - t : M::tokens);
-      const TileTokens tile = TokenSums<M, F>::make(x, t, tokens, units, sums);
-      run_tile_of<M, F>(tokens, y + t * stride + r, stride, count, scratch, units, tile);
+      const TileTokens tile = TokenSums<M, U>::make(x, t, tokens, units, sums);
+      run_tile_of<M, U>(tokens, y + t * stride + r, stride, count, scratch, units, tile);
     }
   }
 }

@@ -29,7 +29,8 @@ TYPED_TEST(Decode, ReferenceBlocksBitForBit) {
   for (size_t i = 0; i < y.size(); ++i) ASSERT_EQ(bits(y[i]), bits(expected[i])) << "value " << i;
 }
 
-// One block per format: byte i is (73 i + 41) mod 256, d is 0x2a51, dmin or m 0x27c3 (halves), Q8_K's d 0x3c9a5b11.
+// One block per format: byte i is (73 i + 41) mod 256, d is 0x2a51, dmin or m 0x27c3 (halves), Q8_K's d 0x3c9a5b11; the
+// scales of MXFP4 and NVFP4 are bytes like the others.
 // Expected values come from a separate decoder, which was checked against the reference blocks.
 struct Vector {
   Type type;
@@ -51,6 +52,19 @@ constexpr Vector kVectors[] = {
     {Type::q8_k, 0xcf10154d6fdd391e, {0x1.736b2p+0f, -0x1.952f0cp-1f, 0x1.17c50ep+0f, 0x1.34b622p-4f}},
     {Type::iq4_nl, 0xab2964df93f924e5, {0x1.e00cp+0f, 0x1.4ec5p+1f, -0x1.06218p+2f, -0x1.91178p+2f}},
     {Type::iq4_xs, 0xdbecae6ab4bbdf0d, {-0x1.29a92p+7f, 0x1.b240cp+4f, -0x1.2aa5c8p+6f, -0x1.2814ep+5f}},
+    {Type::q1_0, 0x7c387752b78c2d25, {0x1.944p-5f, 0x1.944p-5f, -0x1.944p-5f, -0x1.944p-5f}},
+    {Type::q2_0, 0xcdfd7944c3aa0825, {0x1.944p-4f, 0x1.944p-4f, 0x1.944p-4f, -0x1.944p-5f}},
+    {Type::iq1_s, 0x35cf672f03e872e5, {0x1.f95p-6f, 0x1.c6c8p-5f, 0x1.71828p-1f, -0x1.ba26p-3f}},
+    {Type::iq1_m, 0x460c80769e786f25, {0x1.094ap-3f, 0x1.3581p-2f, -0x1.e65dp-2f, -0x1.ffa1p-2f}},
+    {Type::iq2_xxs, 0x4ae2e76dd55349e5, {-0x1.866edp+2f, -0x1.c6c8p-2f, -0x1.0a793p+2f, -0x1.c5fdep+1f}},
+    {Type::iq2_xs, 0xf1a77789c6a0d50d, {0x1.228ep+0f, -0x1.0a793p+2f, 0x1.879ep+0f, 0x1.879ep+0f}},
+    {Type::iq2_s, 0xde7e108ed83d8525, {-0x1.61b8p-2f, -0x1.b240cp+0f, -0x1.7afcp-1f, -0x1.318e6p+1f}},
+    {Type::iq3_xxs, 0x3a47b0ae3411989d, {-0x1.d4fe4p+3f, -0x1.2f3p-3f, 0x1.4874p-1f, 0x1.7fb8cp+3f}},
+    {Type::iq3_s, 0xf12eb6242209f2d5, {-0x1.ba26p+0f, -0x1.009aap+4f, 0x1.38a98p+2f, 0x1.e65dp+1f}},
+    {Type::tq1_0, 0x0395b28bc1f8d725, {-0x1.944p-5f, -0x1.944p-5f, 0x0p+0f, 0x1.944p-5f}},
+    {Type::tq2_0, 0x57b3c43df033b725, {0x0p+0f, 0x1.944p-4f, 0x1.944p-5f, -0x1.944p-5f}},
+    {Type::mxfp4, 0x2235f9c87a0af5a5, {0x1p-86f, 0x1.8p-86f, -0x1.8p-85f, -0x1.8p-86f}},
+    {Type::nvfp4, 0xb753c46680150825, {-0x1.bp-1f, -0x1.4p+9f, -0x1.6p+0f, 0x1p-7f}},
 };
 
 template <class F>
@@ -58,13 +72,8 @@ typename F::Block vector_block() {
   typename F::Block b;
   auto* bytes = reinterpret_cast<uint8_t*>(&b);
   for (size_t i = 0; i < sizeof(b); ++i) bytes[i] = uint8_t(73 * i + 41);
-  if constexpr (requires { b.dmin; }) b.dmin = Half{0x27c3};
-  if constexpr (requires { b.m; }) b.m = Half{0x27c3};
-  if constexpr (sizeof(b.d) == sizeof(float)) {
-    b.d = std::bit_cast<float>(0x3c9a5b11u);
-  } else {
-    b.d = Half{0x2a51};
-  }
+  if constexpr (F::type != Type::mxfp4 && F::type != Type::nvfp4) set_scales<F>(b, Half{0x2a51}, Half{0x27c3});
+  if constexpr (F::type == Type::q8_k) b.d = std::bit_cast<float>(0x3c9a5b11u);
   return b;
 }
 
@@ -131,7 +140,7 @@ TYPED_TEST(Decode, EqualsValueAtAnyAddress) {
 // The integer view in double is exact but for its last operation; value() rounds up to two products of each term and
 // the difference, each by half an ulp.
 template <class F>
-void check_view(const typename F::Block& b) {
+void check_unit(const typename F::Block& b) {
   const double eps = std::numeric_limits<float>::epsilon();
   int64_t most = 0, most_min = 0;  // of the integer sums against codes of 127
   for (int i = 0; i < F::values; ++i) {
@@ -150,6 +159,17 @@ void check_view(const typename F::Block& b) {
   EXPECT_LE(most_min, std::numeric_limits<int32_t>::max());
 }
 
+// Of each unit; and a block's values are those of its units.
+template <class F>
+void check_view(const typename F::Block& b) {
+  using U = UnitFormat<F>;
+  for (int u = 0; u < units_per_block<F>; ++u) {
+    const typename U::Block unit = unit_block<F>(&b, u);
+    check_unit<U>(unit);
+    for (int i = 0; i < U::values; ++i) ASSERT_EQ(bits(U::value(unit, i)), bits(F::value(b, u * U::values + i)));
+  }
+}
+
 TYPED_TEST(Decode, IntegerViewIsTheValue) {
   using F = TypeParam;
   if constexpr (is_quantized<F>) {
@@ -158,12 +178,10 @@ TYPED_TEST(Decode, IntegerViewIsTheValue) {
     for (int n = 0; n < count; ++n) check_view<F>(random_block<F>(random));
     // Every byte in every place.
     for (int byte = 0; byte < 256; ++byte) {
-      const typename F::Block scales = random_block<F>(random);
       typename F::Block b;
       std::memset(&b, byte, sizeof(b));
-      b.d = scales.d;
-      if constexpr (requires { b.dmin; }) b.dmin = scales.dmin;
-      if constexpr (requires { b.m; }) b.m = scales.m;
+      const auto half = [&] { return to_half(random.normal()); };
+      set_scales<F>(b, half(), half());
       check_view<F>(b);
     }
   }
@@ -174,7 +192,7 @@ TEST(Codec, IsNullForTypesWithoutAFormat) {
   EXPECT_EQ(codec(Type(4)), nullptr);
   int formats = 0;
   for_each_format([&]<class F>() { formats += codec(F::type) != nullptr; });
-  EXPECT_GE(formats, 17);
+  EXPECT_EQ(formats, 30);
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ std::vector<Scale> all_scales() {
       {Type::tq1_0, 52, half_inf},
       {Type::tq2_0, 64, half_inf},
       {Type::mxfp4, 0, "\xff"},
+      {Type::mxfp4, 0, "\xfd"},
       {Type::nvfp4, 0, "\x7f"},
       {Type::nvfp4, 3, "\x7f"},
       // The half 0x7c00 in the top nibbles of four words: 0, 0, c, 7.

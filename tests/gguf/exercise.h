@@ -4,11 +4,12 @@
 
 #include <cstdint>
 
+#include "gguf/codec.h"
 #include "gguf/reader.h"
 
 namespace linnet {
 
-// Touches every value, and the first and last byte of every tensor. The result only keeps the reads alive.
+// Touches every value and the first and last byte of every tensor, and decodes its first block. The result only keeps the reads alive.
 inline uint64_t exercise(const Gguf& g) {
   uint64_t sum = g.version() + g.alignment() + g.file_bytes() + g.shards();
   for (const Value& v : g.values()) {
@@ -29,6 +30,11 @@ inline uint64_t exercise(const Gguf& g) {
     sum += uint64_t(g.tensor(t.name) == &t) + t.rows();
     sum += uint8_t(t.data[0]) + uint8_t(t.data[t.bytes - 1]);
     sum += g.stored_checksum(t).value_or(0);
+    if (const Codec* c = codec(t.type)) {
+      float values[256];
+      c->decode(t.data, values, type_info(t.type)->block_values);
+      sum += uint64_t(values[0] == values[0]);
+    }
   }
   return sum;
 }

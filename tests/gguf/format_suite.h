@@ -13,6 +13,7 @@
 
 #include "gguf/codec.h"
 #include "gguf/formats/formats.h"
+#include "tests/gguf/block_scales.h"
 #include "tests/support.h"
 
 namespace linnet {
@@ -56,15 +57,9 @@ typename F::Block random_block(Random& random) {
   auto* bytes = reinterpret_cast<uint8_t*>(&b);
   for (size_t i = 0; i < sizeof(b); ++i) bytes[i] = uint8_t(random.next());
   const auto half = [&] { return Half{uint16_t((random.next() & 0x8000) | uint64_t(random.below(0x7c00)))}; };
-  if constexpr (requires { b.d; }) {
-    if constexpr (sizeof(b.d) == sizeof(float)) {
-      b.d = random.normal();
-    } else {
-      b.d = half();
-    }
-  }
-  if constexpr (requires { b.dmin; }) b.dmin = half();
-  if constexpr (requires { b.m; }) b.m = half();
+  const Half d = half(), low = half();
+  set_scales<F>(b, d, low);
+  if constexpr (F::type == Type::q8_k) b.d = random.normal();
   if constexpr (F::unit == 1) F::encode(std::vector<float>{random.normal()}.data(), b);
   return b;
 }

@@ -198,7 +198,16 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{Type::q4_k, Type::q8_0, 37, 512, 256, 5, 2, Glu::gelu_tanh, true, true, false, 16},
                     Case{Type::f32, Type::q8_0, 37, 32, 64, 4, 1, Glu::relu_squared, false, true, true},
                     Case{Type::q8_0, Type::q4_k, 3, 64, 256, 3, 3, Glu::gelu_tanh, false},
-                    Case{Type::f32, Type::f32, 2, 300, 8, 64, 6, Glu::silu}));
+                    Case{Type::f32, Type::f32, 2, 300, 8, 64, 6, Glu::silu},
+                    Case{Type::mxfp4, Type::mxfp4, 1, 96, 160, 8, 4, Glu::clamped_swish, true, true},
+                    Case{Type::mxfp4, Type::mxfp4, 37, 288, 96, 5, 2, Glu::clamped_swish, true, true},
+                    Case{Type::nvfp4, Type::q2_0, 37, 64, 192, 5, 2, Glu::silu},
+                    Case{Type::q1_0, Type::nvfp4, 1, 384, 64, 4, 2, Glu::silu, true, true, true, 2.5f},
+                    Case{Type::iq2_xxs, Type::iq3_xxs, 19, 256, 256, 3, 2, Glu::silu},
+                    Case{Type::iq1_m, Type::iq2_s, 3, 256, 256, 3, 2, Glu::silu},
+                    Case{Type::iq1_s, Type::iq2_xs, 9, 256, 256, 3, 2, Glu::gelu_tanh},
+                    Case{Type::iq3_s, Type::tq2_0, 9, 256, 256, 4, 2, Glu::silu},
+                    Case{Type::tq1_0, Type::tq1_0, 9, 256, 256, 4, 2, Glu::relu_squared, false}));
 
 // A row of NaN spoils itself only.
 TEST(ExpertsRange, NanStaysInItsRow) {

@@ -162,9 +162,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Glus,
 
 TEST(Embed, DecodesRowsScalesAndAdds) {
   Random random(6);
-  for (Type type : {Type::f32, Type::f16, Type::q8_0, Type::q4_k, Type::q6_k}) {
+  for_each_format([&]<class F>() {
     const int64_t vocab = 50, dim = 512;
-    const Matrix m = random_matrix(random, type, vocab, dim);
+    const Matrix m = random_matrix(random, F::type, vocab, dim);
     const int32_t tokens[] = {49, 0, 7, 7, 31, 2};
     const Array<float> before = random_floats(random, 6 * dim);
     for (float scale : {1.0f, 11.3f})
@@ -178,10 +178,10 @@ TEST(Embed, DecodesRowsScalesAndAdds) {
             for (int64_t i = 0; i < dim; ++i) {
               const auto at = static_cast<size_t>(t * dim + i);
               const float row = static_cast<float>(m.at(tokens[t], i)) * scale;
-              ASSERT_EQ(out[at], add ? before[at] + row : row) << k->name;
+              ASSERT_EQ(out[at], add ? before[at] + row : row) << type_info(F::type)->name << " on " << k->name;
             }
         }
-  }
+  });
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "tests/gguf/block_scales.h"
 #include "tests/kernels/kernels_support.h"
 
 namespace linnet {
@@ -95,12 +96,8 @@ void randomize_blocks(Random& random, Guarded<typename F::Block>& blocks) {
     } else {
       auto* bytes = reinterpret_cast<uint8_t*>(&blocks[b]);
       for (size_t i = 0; i < sizeof(blocks[b]); ++i) bytes[i] = uint8_t(random.next());
-      if constexpr (sizeof(blocks[b].d) == 2)
-        blocks[b].d = half();
-      else
-        blocks[b].d = to_float(half());
-      if constexpr (requires { blocks[b].dmin; }) blocks[b].dmin = half();
-      if constexpr (requires { blocks[b].m; }) blocks[b].m = half();
+      const Half d = half(), low = half();
+      set_scales<F>(blocks[b], d, low);
     }
   }
 }
@@ -129,8 +126,11 @@ Expected define(Guarded<typename F::Block>& blocks, int64_t row, Rows& x, int64_
     const double w = double(F::value(block, i)), v = x.value(t, k);
     e.value += w * v;
     double size = std::fabs(w);
-    if constexpr (is_quantized<F> && F::has_min)
-      size += 2 * std::fabs(double(F::minimum(block)) * F::min_weight(block, i));
+    if constexpr (is_quantized<F>) {
+      using U = UnitFormat<F>;
+      const typename U::Block& unit = unit_block<F>(&block, i / U::unit);
+      if constexpr (U::has_min) size += 2 * std::fabs(double(U::minimum(unit)) * U::min_weight(unit, i % U::unit));
+    }
     magnitude += size * std::fabs(v);
   }
   e.error = (double(x.cols / F::unit) / 4 + 8) * 0x1p-23 * magnitude + 1e-37;
@@ -147,7 +147,7 @@ template <class F>
 std::vector<int64_t> widths() {
   if (F::unit == 1) return {1, 31, 32, 43, 172, 320};
   std::vector<int64_t> cols;
-  for (const int64_t units : {1, 2, 3, 4, 7, 8, 13}) cols.push_back(units * F::unit);
+  for (const int64_t blocks : {1, 2, 3, 4, 7, 8, 13}) cols.push_back(blocks * F::values);
   return cols;
 }
 
@@ -191,7 +191,7 @@ TEST(Matmul, IsTheDefinitionForEveryTypeBackendAndShape) {
 TEST(Matmul, ATokenAloneIsTheTokenInTheBatchAndAnyThreadsAgree) {
   for_each_format([&]<class F>() {
     Random random(static_cast<uint64_t>(F::type) + 100);
-    const int64_t n = 70, rows = 75, cols = F::unit == 1 ? 172 : 5 * F::unit;
+    const int64_t n = 70, rows = 75, cols = F::unit == 1 ? 172 : 5 * F::values;
     Guarded<typename F::Block> blocks(rows * cols / F::values);
     randomize_blocks<F>(random, blocks);
     Rows x(n, cols, F::unit);
@@ -216,25 +216,21 @@ TEST(Matmul, ExtremesStayExact) {
   for_each_format([&]<class F>() {
     if constexpr (is_quantized<F>) {
       Random random(static_cast<uint64_t>(F::type) + 200);
-      const int64_t rows = 33, cols = 5 * F::unit;
+      using U = UnitFormat<F>;
+      const int64_t rows = 33, cols = 5 * F::values;
       Guarded<typename F::Block> blocks(rows * cols / F::values);
       for (const int fill : {0x00, 0x0f, 0x1f, 0x3f, 0x7f, 0x80, 0x81, 0xf0, 0xff}) {
         for (const int fill_odd : {fill, 0xff - fill}) {
           for (int64_t b = 0; b < blocks.size(); ++b) {
             auto* bytes = reinterpret_cast<uint8_t*>(&blocks[b]);
             for (size_t i = 0; i < sizeof(blocks[b]); ++i) bytes[i] = uint8_t(i % 2 ? fill_odd : fill);
-            if constexpr (sizeof(blocks[b].d) == 2)
-              blocks[b].d = to_half(65504.0f);
-            else
-              blocks[b].d = 65504.0f;
-            if constexpr (requires { blocks[b].dmin; }) blocks[b].dmin = to_half(-65504.0f);
-            if constexpr (requires { blocks[b].m; }) blocks[b].m = to_half(-65504.0f);
+            set_scales<F>(blocks[b], to_half(65504.0f), to_half(-65504.0f));
           }
           for (const int pattern : {0, 1, 2, 3}) {
             const int64_t n = 9;
             Rows x(n, cols, F::unit);
             for (int64_t i = 0; i < x.q.size(); ++i) {
-              const int32_t w = F::weight(blocks[i % cols / F::unit], int(i % F::unit));
+              const float w = F::value(blocks[i % cols / F::values], int(i % F::values));
               x.q[i] = int8_t(pattern == 0   ? 127
                               : pattern == 1 ? -127
                               : pattern == 2 ? (w < 0 ? -127 : 127)
@@ -256,8 +252,10 @@ TEST(Matmul, ExtremesStayExact) {
       }
       // |sum| over a unit stays an int32, whatever its bytes: weights are at most this.
       int64_t most = 0;
-      for (int64_t b = 0; b < blocks.size(); ++b)
-        for (int i = 0; i < F::unit; ++i) most = std::max<int64_t>(most, std::abs(F::weight(blocks[b], i)));
+      for (int64_t u = 0; u < rows * cols / U::unit; ++u) {
+        const typename U::Block& unit = unit_block<F>(blocks.data(), u);
+        for (int i = 0; i < U::unit; ++i) most = std::max<int64_t>(most, std::abs(U::weight(unit, i)));
+      }
       EXPECT_LT(most * 127 * F::unit, INT32_MAX) << name_of<F>();
     }
   });
@@ -270,17 +268,12 @@ TEST(Matmul, TinyScalesKeepTheirBits) {
     if constexpr (is_quantized<F>) {
       Random random(static_cast<uint64_t>(F::type) + 300);
       for (const int64_t units : {1, 3, 6, 8}) {
-        const int64_t rows = 20, cols = units * F::unit;
+        const int64_t rows = 20, cols = units * F::values;
         Guarded<typename F::Block> blocks(rows * cols / F::values);
         randomize_blocks<F>(random, blocks);
         for (int64_t b = 0; b < blocks.size(); ++b) {
           const Half tiny = {uint16_t(random.below(2) << 15 | random.below(4))};
-          if constexpr (sizeof(blocks[b].d) == 2)
-            blocks[b].d = tiny;
-          else
-            blocks[b].d = to_float(tiny);
-          if constexpr (requires { blocks[b].dmin; }) blocks[b].dmin = tiny;
-          if constexpr (requires { blocks[b].m; }) blocks[b].m = tiny;
+          set_scales<F>(blocks[b], tiny, tiny);
         }
         Rows x(7, cols, F::unit);
         x.randomize(random);
@@ -302,7 +295,7 @@ TEST(Matmul, EveryFormatRunsInTheFormOfItsUnit) {
       EXPECT_EQ(k->form(F::type), F::unit == 32 ? uint32_t(kForm32) : F::unit == 256 ? uint32_t(kForm256) : 0u);
     });
     EXPECT_FALSE(k->can(Type::i32));
-    EXPECT_FALSE(k->can(Type::iq1_s));
+    EXPECT_FALSE(k->can(Type::f64));
   }
 }
 

@@ -403,6 +403,28 @@ TEST(Loader, UnknownTensorsAreWarnedOf) {
   EXPECT_EQ((*model)->warnings.size(), 17u);
 }
 
+// Files in NVFP4 have them, and so have BitNet's.
+TEST(Loader, FactorsBesideMatricesAreRefusedUnlessTheyAreOne) {
+  const auto load = [](const char* name, float value) {
+    LlamaFile file = good_file();
+    file.tensors.push_back({name, Type::f32, {1}, {value}});
+    const std::string bytes = file.encode();
+    return Model::load(view(bytes));
+  };
+  for (const char* name : {"blk.0.attn_q.scale", "blk.1.ffn_down.weight.scale", "output.scale"}) {
+    const auto refused = load(name, 0.5f);
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(code_name(refused.error().code), code_name(Code::unsupported));
+    EXPECT_NE(refused.error().message.find(name), std::string::npos) << refused.error().message;
+    const auto neutral = load(name, 1.0f);
+    ASSERT_TRUE(neutral) << neutral.error().message;
+    EXPECT_TRUE((*neutral)->warnings.empty());
+  }
+  const auto of_nothing = load("blk.0.mystery.scale", 0.5f);
+  ASSERT_TRUE(of_nothing) << of_nothing.error().message;
+  EXPECT_EQ((*of_nothing)->warnings.size(), 1u);
+}
+
 TEST(Loader, KvTypesThatDoNotFitAreReplaced) {
   const std::string bytes = good_file().encode();
   const auto model = Model::load(view(bytes), {.kv_type = KvType::q8_0});
