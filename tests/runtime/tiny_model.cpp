@@ -172,20 +172,18 @@ Status write_tiny_model(const std::string& path, const TinyModel& tiny) {
   Random random(tiny.seed);
   std::vector<float> kv_b;  // of the layer, while it is taken apart
   for (const Matrix& m : all) {
-    if (m.name.ends_with("attn_v_b.weight")) {
-      LINNET_CHECK(writer.write(std::as_bytes(std::span(value_part(kv_b)))));
-      continue;
-    }
     std::vector<float> values(static_cast<size_t>(m.cols * std::max<int64_t>(m.rows, 1) * m.depth));
+    // Sharper than at initialization, so that tokens and attention differ clearly.
+    const float scale = 2.0f / std::sqrt(static_cast<float>(m.cols));
     if (m.name.ends_with("attn_k_b.weight")) {
       kv_b.resize(static_cast<size_t>(kHeads * (kUnturned + kHeadDim) * kLatent));
       for (float& v : kv_b) v = 2.0f / std::sqrt(static_cast<float>(kLatent)) * random.normal();
-      LINNET_CHECK(writer.write(std::as_bytes(std::span(key_part(kv_b)))));
-      continue;
+      values = key_part(kv_b);
+    } else if (m.name.ends_with("attn_v_b.weight")) {
+      values = value_part(kv_b);
+    } else {
+      for (float& v : values) v = m.rows > 0 ? scale * random.normal() : 1.0f + 0.1f * random.normal();
     }
-    // Sharper than at initialization, so that tokens and attention differ clearly.
-    const float scale = 2.0f / std::sqrt(static_cast<float>(m.cols));
-    for (float& v : values) v = m.rows > 0 ? scale * random.normal() : 1.0f + 0.1f * random.normal();
     if (m.name.ends_with("ssm_a"))
       for (float& v : values) v = -std::exp(v);  // states decay
     if (m.name == "token_embd.weight" && tiny.nan_token >= 0) {
