@@ -97,11 +97,13 @@ Result<const Tensor*> Loader::optional(const std::string& name, std::initializer
 
 Result<const Tensor*> Loader::require(const std::string& name, std::initializer_list<uint64_t> dims) {
   LINNET_TRY(const Tensor* t, optional(name, dims));
-  if (!t)
-    return fail(Code::gguf_tensor_missing,
-                "tensor {} is missing (expected {}); the file is incomplete or not a {} model", name,
-                shape(std::span(dims.begin(), dims.size())), model_.facts.architecture);
+  if (!t) return missing(name, dims);
   return t;
+}
+
+Error Loader::missing(const std::string& name, std::initializer_list<uint64_t> dims) const {
+  return fail(Code::gguf_tensor_missing, "tensor {} is missing (expected {}); the file is incomplete or not a {} model",
+              name, shape(std::span(dims.begin(), dims.size())), model_.facts.architecture);
 }
 
 Result<Weight> Loader::matrix(const Tensor& t) const {
@@ -242,6 +244,8 @@ Status Loader::read_attention(const std::string& blk, const LayerFacts& facts, L
     l.q = rows_of(all, 0, q_rows);
     l.k = rows_of(all, q_rows, k_rows);
     l.v = rows_of(all, q_rows + k_rows, v_rows);
+  } else if (!has(blk + "attn_q.weight")) {
+    return missing(fmt::format("{0}attn_qkv.weight or {0}attn_q.weight", blk), {uint64_t(f.dim), uint64_t(q_rows)});
   } else {
     LINNET_CHECK(read_linear(blk + "attn_q", q_rows, f.dim, kQkvBias, l.q));
     LINNET_CHECK(read_linear(blk + "attn_k", k_rows, f.dim, kQkvBias, l.k));

@@ -40,6 +40,7 @@ class Loader {
   bool has(const std::string& name) const { return model_.file_.tensor(name) != nullptr; }
   // A tensor of exactly this shape; dims in file order, row length first.
   Result<const Tensor*> require(const std::string& name, std::initializer_list<uint64_t> dims);
+  Error missing(const std::string& name, std::initializer_list<uint64_t> dims) const;
   Result<const Tensor*> optional(const std::string& name, std::initializer_list<uint64_t> dims);
   Result<Weight> matrix(const Tensor& tensor) const;
   // Norm weights, biases and factors: F32, F16 or BF16, widened into memory of the model's own.

@@ -55,11 +55,10 @@ class Bytes {
   std::string bytes_;
 };
 
-// Names of keys lack their architecture in some sentences, and sizes are checked where tensors have them.
+// Whether a sentence names a key of the key's architecture (two that disagree are both wrong), or a tensor.
 bool names(const std::string& message, const std::string& key) {
-  const std::string tail = key.substr(key.find('.') + 1);
-  return message.find(tail) != message.npos || message.find(".weight") != message.npos ||
-         message.find(".bias") != message.npos;
+  const auto says = [&](std::string_view what) { return message.find(what) != message.npos; };
+  return says(key.substr(0, key.find('.') + 1)) || says(".weight") || says(".bias");
 }
 
 struct Counts {
