@@ -40,6 +40,10 @@ const OptionRow kRows[] = {
     {G::stopping, "stop", "stop_sequences", "--stop", &O::stop, 0, 0, "",
      "texts that end the generation; they are not shown (repeatable)"},
     {G::stopping, "ignore_eos", "", "--ignore-eos", &O::ignore_eos, 0, 0, "", "goes on after end-of-generation tokens"},
+    {G::chat, "chat_template", "", "--chat-template", &O::chat_template, 0, 0, "",
+     "the chat template instead of the model's own: its text, or the name chatml; on the command line also a file"},
+    {G::chat, "chat_template_kwargs", "template_kwargs", "--template-kwargs", &O::chat_template_kwargs, 0, 0, "",
+     "variables for the chat template, such as {\"enable_thinking\":false} or {\"tools\":[...]}"},
     {G::model, "ctx_size", "n_ctx", "--ctx", &O::ctx_size, 0, 1073741824.0, "",
      "positions of one sequence; 0 takes the model's own context"},
     {G::model, "batch_size", "n_batch", "--batch", &O::batch_size, 1, 65536, "", "tokens computed in one step"},
@@ -141,12 +145,20 @@ struct SetText {
     (options.*member).emplace_back(text);
     return {};
   }
+  Status operator()(JsonText Options::*member) const {
+    LINNET_TRY(const Json json, parse_json(text));
+    if (!json.is_object()) return wrong_type(row, json.type_name());
+    (options.*member).text = std::string(text);
+    return {};
+  }
 };
 
 // A JSON value of the row's type, as the text that set_option takes.
 Result<std::string> option_text(const OptionRow& row, const Json& value) {
   if (std::holds_alternative<std::string Options::*>(row.member) && value.is_string())
     return std::string(*value.string());
+  if (std::holds_alternative<JsonText Options::*>(row.member) && value.is_object())
+    return JsonWriter().value(value).text();
   if (std::holds_alternative<bool Options::*>(row.member) && value.is_boolean())
     return fmt::format("{}", *value.boolean());
   if (std::holds_alternative<double Options::*>(row.member) && value.is_number())
@@ -189,6 +201,8 @@ std::string_view option_group_name(OptionGroup group) {
       return "sampling";
     case OptionGroup::stopping:
       return "stopping";
+    case OptionGroup::chat:
+      return "chat";
     case OptionGroup::model:
       return "model";
     case OptionGroup::backend:
@@ -224,8 +238,8 @@ std::string nearest_option(std::string_view name) {
 }
 
 std::string_view option_type_name(const OptionRow& row) {
-  static constexpr std::string_view names[] = {"a whole number", "a number", "true or false", "text",
-                                               "a list of texts"};
+  static constexpr std::string_view names[] = {"a whole number", "a number",        "true or false",
+                                               "text",           "a list of texts", "a JSON object"};
   return names[row.member.index()];
 }
 
@@ -250,6 +264,8 @@ std::string option_value(const OptionRow& row, const Options& options) {
           std::string text = "[";
           for (const std::string& item : value) text += (text.size() > 1 ? "," : "") + json_quote(item);
           return text + "]";
+        } else if constexpr (std::is_same_v<T, JsonText>) {
+          return value.text;
         } else {
           return fmt::format("{}", value);
         }
@@ -291,7 +307,7 @@ Status set_options_json(Options& options, std::string_view text) {
 std::string options_markdown() {
   std::string out;
   const Options defaults;
-  for (const OptionGroup group : {G::sampling, G::stopping, G::model, G::backend}) {
+  for (const OptionGroup group : {G::sampling, G::stopping, G::chat, G::model, G::backend}) {
     out += fmt::format(
         "## {}\n\n| key | also | flags | type | range | default | what it does |\n|---|---|---|---|---|---|---|\n",
         option_group_name(group));

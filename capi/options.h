@@ -16,6 +16,11 @@
 
 namespace linnet {
 
+// An option that is a JSON object, as text.
+struct JsonText {
+  std::string text = "{}";
+};
+
 // Every option with its default. A row of the table names each member.
 struct Options {
   // sampling
@@ -33,6 +38,9 @@ struct Options {
   int64_t max_tokens = 512;
   std::vector<std::string> stop;
   bool ignore_eos = false;
+  // chat
+  std::string chat_template;
+  JsonText chat_template_kwargs;
   // model
   int64_t ctx_size = 2048;
   int64_t batch_size = 512;
@@ -47,7 +55,7 @@ struct Options {
 };
 
 // Where an option applies: which commands offer its flag, and the JSON object it belongs to.
-enum class OptionGroup { sampling, stopping, model, backend };
+enum class OptionGroup { sampling, stopping, chat, model, backend };
 std::string_view option_group_name(OptionGroup group);
 
 struct OptionRow {
@@ -56,7 +64,7 @@ struct OptionRow {
   std::string_view aliases;  // other spellings of the key, separated by spaces
   std::string_view flags;    // command line: "-t,--threads"
   std::variant<int64_t Options::*, double Options::*, bool Options::*, std::string Options::*,
-               std::vector<std::string> Options::*>
+               std::vector<std::string> Options::*, JsonText Options::*>
       member;
   double low, high;          // numbers: accepted range, inclusive
   std::string_view choices;  // text: accepted words separated by spaces; empty: any

@@ -147,7 +147,7 @@ struct QkvArgs {
 inline constexpr int64_t kMostLatentKey = 1024;  // values per head
 
 // The same for multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): a key's unrotated part and its value come
-// from a latent vector, its last rope_dims values are the same for all heads.
+// from a latent vector, its last rope_dims values are the same for all heads. This is the expanded form.
 struct LatentArgs {
   int64_t n;
   Activations x;  // input of q
@@ -162,6 +162,37 @@ struct LatentArgs {
   KvLayer cache;      // kv_heads is the number of heads; k_dim <= kMostLatentKey
   const RowPlace* rows;
   float* q_out;  // [n][heads*k_dim]
+};
+
+// y[t][h] = W[h] x[t][h]: a matrix of each head's own.
+struct HeadsArgs {
+  int64_t n;
+  int32_t heads;
+  const Linear* w;  // [heads], of one type and shape, without bias and delta
+  const float* x;   // x[t][h], w.cols values, begins at x + t * x_row + h * x_head
+  int64_t x_row, x_head;
+  uint32_t form;         // that of the matrices
+  Activations gathered;  // [heads*n][w.cols], to be overwritten
+  float* y;              // y[t][h], w.rows values, begins at y + t * y_row + h * y_head
+  int64_t y_row, y_head;
+};
+
+// The absorbed form of latent attention: all heads share one key, the latent vector and behind it the turned values, and
+// one value, the latent vector. Stores these, and turns the last rope_dims values of each query.
+struct SharedLatentArgs {
+  int64_t n;
+  int32_t heads;
+  const float* latent;  // [n][cache.v_dim]
+  const float* k_rope;  // [n][rope_dims], not yet turned
+  const float* q;       // q[t][h], q_dim values, the last rope_dims of them not yet turned
+  int64_t q_dim;
+  Rope rope;
+  int32_t rope_dims;
+  const float* cos;  // [n][rope_dims/2]
+  const float* sin;  // [n][rope_dims/2]
+  KvLayer cache;     // of one head; k_dim = v_dim + rope_dims <= kMostLatentKey
+  const RowPlace* rows;
+  float* q_out;  // [n][heads*k_dim]: the last rope_dims values of each head
 };
 
 // softmax(scale * q k^T) v over each row's visible range, all heads, grouped queries.
@@ -314,6 +345,8 @@ struct Kernels {
   void (*norm)(Exec&, const NormArgs&);
   void (*qkv)(Exec&, const QkvArgs&);
   void (*latent)(Exec&, const LatentArgs&);
+  void (*heads)(Exec&, const HeadsArgs&);
+  void (*shared_latent)(Exec&, const SharedLatentArgs&);
   void (*attention)(Exec&, const AttentionArgs&);
   void (*linear)(Exec&, const LinearArgs&);
   void (*glu)(Exec&, const GluArgs&);

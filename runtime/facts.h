@@ -31,6 +31,10 @@ struct ExpertFacts {
 // Multi-head latent attention; ranks of 0: none (a q_rank of 0 alone: queries come from x).
 struct LatentFacts {
   int64_t q_rank = 0, kv_rank = 0;
+  // Of each head's own query and value, which the matrices from and to the latent vector have. In the absorbed form keys
+  // (Facts::k_dim) and values (v_dim) are the latent vectors themselves.
+  int64_t k_dim = 0, v_dim = 0;
+  bool absorbed = false;
 };
 
 // Selective state space layers instead of attention; inner 0: none.

@@ -93,6 +93,9 @@ struct Forward::Impl {
   struct {
     Rows q, kv;             // normed latents of queries, and of keys and values
     Aligned<float> k_rope;  // [max_rows][rope dims]
+    // Of the absorbed form:
+    Aligned<float> queries, values;  // [max_rows][heads*k_dim] of the heads' own size, [max_rows][heads*kv_rank]
+    Rows gathered;                   // [heads*max_rows]
   } latent;
   struct {
     Rows gathered, hidden;        // [slots]
@@ -110,6 +113,8 @@ struct Forward::Impl {
 
   Impl(const Model& m, const Kernels& kernels) : model(m), k(kernels) {}
 
+  // What attn_output takes of each head.
+  int64_t value_dim() const { return model.facts.latent.absorbed ? model.facts.latent.v_dim : model.facts.v_dim; }
   Status check_types() const;
   void make_ropes();
   Status allocate(int32_t threads);
@@ -129,6 +134,8 @@ struct Forward::Impl {
   Branch branch_for(const NormWeights& post);
   void post_norm(const NormWeights& w, int64_t n);
   void latent_qkv(const LayerWeights& l, const KvLayer& kv, const RowPlace* at, int64_t n);
+  void absorbed_qkv(const LayerWeights& l, const Activations& in, const KvLayer& kv, const RowPlace* at, int64_t n);
+  void per_head(const std::vector<Linear>& w, const float* in, int64_t in_head, float* y, int64_t y_head, int64_t n);
   void attention(const LayerWeights& l, const LayerFacts& facts, int64_t n);
   void state_space(const LayerWeights& l, int64_t n);
   void feed_forward(const LayerWeights& l, const LayerFacts& facts, const Activations& in, int64_t n);
@@ -158,7 +165,7 @@ Status Forward::Impl::allocate(int32_t threads) {
   const int64_t ffn = std::max({f.ffn, f.experts.shared_ffn, int64_t{1}});
   LINNET_TRY(norm, Rows::make(n, f.dim));
   if (f.parallel) { LINNET_TRY(ffn_norm, Rows::make(n, f.dim)); }
-  LINNET_TRY(attended, Rows::make(n, f.heads * f.v_dim));
+  LINNET_TRY(attended, Rows::make(n, f.heads * value_dim()));
   LINNET_TRY(hidden, Rows::make(n, ffn));
   LINNET_TRY(x, Aligned<float>::make(n * f.dim));
   LINNET_TRY(branch, Aligned<float>::make(n * f.dim));
@@ -173,7 +180,7 @@ Status Forward::Impl::allocate(int32_t threads) {
   if (f.latent.kv_rank > 0) LINNET_CHECK(allocate_latent());
   if (f.experts.count > 0) LINNET_CHECK(allocate_experts());
   if (f.recurrent.inner > 0) LINNET_CHECK(allocate_recurrent());
-  const int64_t qkv_rows = f.heads * f.k_dim + f.kv_heads * (f.k_dim + f.v_dim);
+  const int64_t qkv_rows = f.heads * std::max(f.k_dim, value_dim()) + f.kv_heads * (f.k_dim + f.v_dim);
   const int64_t cols = std::max({f.dim, ffn, f.experts.ffn, f.heads * f.v_dim, f.latent.q_rank, f.latent.kv_rank,
                                  f.recurrent.inner, f.recurrent.rank});
   const ScratchNeed need{n, cols, std::max({qkv_rows, 2 * ffn, f.dim}), f.heads, f.v_dim, max_context, threads};
@@ -187,6 +194,10 @@ Status Forward::Impl::allocate_latent() {
   LINNET_TRY(latent.q, Rows::make(max_rows, std::max<int64_t>(f.latent.q_rank, 1)));
   LINNET_TRY(latent.kv, Rows::make(max_rows, f.latent.kv_rank));
   LINNET_TRY(latent.k_rope, Aligned<float>::make(max_rows * f.ropes[0].dims));
+  if (!f.latent.absorbed) return {};
+  LINNET_TRY(latent.queries, Aligned<float>::make(max_rows * f.heads * f.latent.k_dim));
+  LINNET_TRY(latent.values, Aligned<float>::make(max_rows * f.heads * f.latent.kv_rank));
+  LINNET_TRY(latent.gathered, Rows::make(max_rows * f.heads, std::max(f.latent.kv_rank, f.latent.k_dim)));
   return {};
 }
 
@@ -249,11 +260,12 @@ int32_t Forward::threads() const { return impl_->pool->size(); }
 
 int64_t Forward::workspace_bytes() const {
   const Impl& m = *impl_;
-  int64_t bytes = 4 * (m.x.size() + m.branch.size() + m.q.size() + 2 * m.cos.size() + m.latent.k_rope.size() +
-                       m.experts.products.size() + m.experts.logits.size()) +
-                  m.scratch.size();
-  for (const Rows* rows : {&m.norm, &m.ffn_norm, &m.attended, &m.hidden, &m.latent.q, &m.latent.kv, &m.experts.gathered,
-                           &m.experts.hidden})
+  int64_t bytes =
+      4 * (m.x.size() + m.branch.size() + m.q.size() + 2 * m.cos.size() + m.latent.k_rope.size() +
+           m.latent.queries.size() + m.latent.values.size() + m.experts.products.size() + m.experts.logits.size()) +
+      m.scratch.size();
+  for (const Rows* rows : {&m.norm, &m.ffn_norm, &m.attended, &m.hidden, &m.latent.q, &m.latent.kv, &m.latent.gathered,
+                           &m.experts.gathered, &m.experts.hidden})
     bytes += rows->bytes();
   return bytes;
 }
@@ -333,15 +345,56 @@ void Forward::Impl::latent_qkv(const LayerWeights& l, const KvLayer& kv, const R
   const Linear to_kv[] = {l.latent.kv_a, l.latent.k_rope};
   float* const kv_out[] = {latent.kv.view.f32, latent.k_rope.data()};
   compress(to_kv, kv_out);
-  norm_of(l.latent.kv_a_norm, form(l.latent.kv_b), latent.kv.view);
+  norm_of(l.latent.kv_a_norm, form(l.latent.kv_b), latent.kv.view);  // absorbed: float32
   const bool direct = !l.latent.q_a.w.data;
   if (!direct) {
     float* const q_out[] = {latent.q.view.f32};
     compress({&l.latent.q_a, 1}, q_out);
     norm_of(l.latent.q_a_norm, form(l.q), latent.q.view);
   }
-  k.latent(exec, {n, direct ? norm.view : latent.q.view, l.q, latent.kv.view, l.latent.kv_b, latent.k_rope.data(),
-                  f.rope, f.ropes[0].dims, cos.data(), sin.data(), kv, at, q.data()});
+  const Activations& to_q = direct ? norm.view : latent.q.view;
+  if (f.latent.absorbed) return absorbed_qkv(l, to_q, kv, at, n);
+  k.latent(exec, {n, to_q, l.q, latent.kv.view, l.latent.kv_b, latent.k_rope.data(), f.rope, f.ropes[0].dims,
+                  cos.data(), sin.data(), kv, at, q.data()});
+}
+
+// Each head's own matrix on its part of the rows.
+void Forward::Impl::per_head(const std::vector<Linear>& w, const float* in, int64_t in_head, float* y, int64_t y_head,
+                             int64_t n) {
+  const auto heads = static_cast<int64_t>(w.size());
+  k.heads(exec, {.n = n,
+                 .heads = static_cast<int32_t>(heads),
+                 .w = w.data(),
+                 .x = in,
+                 .x_row = heads * in_head,
+                 .x_head = in_head,
+                 .form = form(w[0]),
+                 .gathered = latent.gathered.of(w[0].w.cols),
+                 .y = y,
+                 .y_row = heads * y_head,
+                 .y_head = y_head});
+}
+
+// Queries for the latent vectors, from the heads' own; keys and values are the latent vectors.
+void Forward::Impl::absorbed_qkv(const LayerWeights& l, const Activations& in, const KvLayer& kv, const RowPlace* at,
+                                 int64_t n) {
+  const Facts& f = model.facts;
+  float* const queries[] = {latent.queries.data()};
+  k.linear(exec, {n, in, 1, &l.q, queries, false, 1});
+  per_head(l.latent.k_b, latent.queries.data(), f.latent.k_dim, q.data(), f.k_dim, n);
+  k.shared_latent(exec, {.n = n,
+                         .heads = static_cast<int32_t>(l.latent.k_b.size()),
+                         .latent = latent.kv.view.f32,
+                         .k_rope = latent.k_rope.data(),
+                         .q = latent.queries.data(),
+                         .q_dim = f.latent.k_dim,
+                         .rope = f.rope,
+                         .rope_dims = f.ropes[0].dims,
+                         .cos = cos.data(),
+                         .sin = sin.data(),
+                         .cache = kv,
+                         .rows = at,
+                         .q_out = q.data()});
 }
 
 // x += W_o attention(norm.view), through the post norm if there is one.
@@ -378,9 +431,16 @@ void Forward::Impl::attention(const LayerWeights& l, const LayerFacts& facts, in
                  .rows = at,
                  .q_out = q.data()});
   }
-  const Activations out = attended.of(facts.heads * f.v_dim);
+  const Activations out = attended.of(facts.heads * value_dim());
+  const bool absorbed = f.latent.absorbed;
+  const Activations latents{.cols = facts.heads * f.v_dim, .f32 = latent.values.data()};
   k.attention(exec, {n, q.data(), heads, kv, at, f.attention_scale, f.attention_softcap, l.sinks,
-                     model.alibi_slopes.empty() ? nullptr : model.alibi_slopes.data(), form(l.o), out});
+                     model.alibi_slopes.empty() ? nullptr : model.alibi_slopes.data(), absorbed ? 0 : form(l.o),
+                     absorbed ? latents : out});
+  if (absorbed) {
+    per_head(l.latent.v_b, latents.f32, f.v_dim, out.f32, f.latent.v_dim, n);
+    normalize({Norm::none}, n, out.f32, form(l.o), out);
+  }
   const Branch to = branch_for(l.attn_post_norm);
   k.linear(exec, {n, out, 1, &l.o, &to.y, to.add, to.scale});
   post_norm(l.attn_post_norm, n);

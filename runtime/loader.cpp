@@ -226,8 +226,9 @@ Status Loader::read_layer(int64_t index) {
     LINNET_CHECK(read_norm(blk + f.attn_post_norm, l.attn_post_norm));
     LINNET_CHECK(read_norm(blk + f.ffn_post_norm, l.ffn_post_norm));
   }
+  const int64_t value_dim = f.latent.kv_rank > 0 ? f.latent.v_dim : f.v_dim;
   LINNET_CHECK(f.latent.kv_rank > 0 ? read_latent(blk, facts, l) : read_attention(blk, facts, l));
-  LINNET_CHECK(read_linear(blk + "attn_output", f.dim, facts.heads * f.v_dim, kAttnOutputBias, l.o));
+  LINNET_CHECK(read_linear(blk + "attn_output", f.dim, facts.heads * value_dim, kAttnOutputBias, l.o));
   if (f.sinks) { LINNET_TRY(l.sinks, required_vector(blk + "attn_sinks.weight", {uint64_t(facts.heads)})); }
   return facts.ffn > 0 ? read_ffn(blk, facts, l) : read_experts(blk, l);
 }
@@ -265,7 +266,7 @@ Status Loader::read_qk_norms(const std::string& blk, const LayerFacts& facts, La
 
 Status Loader::read_latent(const std::string& blk, const LayerFacts& facts, LayerWeights& l) {
   const Facts& f = model_.facts;
-  const int64_t rope = f.ropes[0].dims, q_rows = facts.heads * f.k_dim;
+  const int64_t rope = f.ropes[0].dims, plain = f.latent.k_dim - rope, q_rows = facts.heads * f.latent.k_dim;
   if (f.latent.q_rank > 0) {
     LINNET_CHECK(read_linear(blk + "attn_q_a", f.latent.q_rank, f.dim, 0, l.latent.q_a));
     LINNET_TRY(l.latent.q_a_norm, required_vector(blk + "attn_q_a_norm.weight", {uint64_t(f.latent.q_rank)}));
@@ -278,7 +279,20 @@ Status Loader::read_latent(const std::string& blk, const LayerFacts& facts, Laye
   l.latent.kv_a = rows_of(kv_a, 0, f.latent.kv_rank);
   l.latent.k_rope = rows_of(kv_a, f.latent.kv_rank, rope);
   LINNET_TRY(l.latent.kv_a_norm, required_vector(blk + "attn_kv_a_norm.weight", {uint64_t(f.latent.kv_rank)}));
-  return read_linear(blk + "attn_kv_b", facts.heads * (f.k_dim - rope + f.v_dim), f.latent.kv_rank, 0, l.latent.kv_b);
+  if (!f.latent.absorbed)
+    return read_linear(blk + "attn_kv_b", facts.heads * (plain + f.latent.v_dim), f.latent.kv_rank, 0, l.latent.kv_b);
+  LINNET_CHECK(read_stack(blk + "attn_k_b.weight", facts.heads, f.latent.kv_rank, plain, l.latent.k_b));
+  return read_stack(blk + "attn_v_b.weight", facts.heads, f.latent.v_dim, f.latent.kv_rank, l.latent.v_b);
+}
+
+// A tensor of `count` matrices.
+Status Loader::read_stack(const std::string& name, int64_t count, int64_t rows, int64_t cols,
+                          std::vector<Linear>& out) {
+  LINNET_TRY(const Tensor* t, require(name, {uint64_t(cols), uint64_t(rows), uint64_t(count)}));
+  Linear all;
+  LINNET_TRY(all.w, matrix(*t));
+  for (int64_t i = 0; i < count; ++i) out.push_back(rows_of(all, i * rows, rows));
+  return {};
 }
 
 Status Loader::read_recurrent(const std::string& blk, LayerWeights& l) {

@@ -23,6 +23,7 @@ class Loader {
   Status read_layer(int64_t index);
   Status read_attention(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
   Status read_latent(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
+  Status read_stack(const std::string& name, int64_t count, int64_t rows, int64_t cols, std::vector<Linear>& out);
   Status read_qk_norms(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
   Status read_ffn(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
   Status read_experts(const std::string& blk, LayerWeights& out);

@@ -56,6 +56,8 @@ void Model::for_each_matrix(const std::function<void(const Weight&, double share
                             &l.shared_gate,
                             &l.router})
       if (m->w.data) visit(m->w, 1);
+    for (const auto* heads : {&l.latent.k_b, &l.latent.v_b})
+      for (const Linear& m : *heads) visit(m.w, 1);
     for (const auto* experts : {&l.expert_gate, &l.expert_up, &l.expert_down})
       for (const Linear& m : *experts) visit(m.w, used);
   }

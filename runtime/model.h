@@ -28,12 +28,15 @@ struct NormWeights {
 
 struct LayerWeights {
   NormWeights attn_norm, attn_post_norm;
-  Linear q, k, v, o;              // of latent attention: q from q_a's output or x, k and v are parts of kv_b
+  Linear q, k, v, o;              // of latent attention: q from q_a's output or x, k and v absent
   const float* q_norm = nullptr;  // as Facts::qk_norm says, or null
   const float* k_norm = nullptr;
   const float* sinks = nullptr;  // [heads] or null
   struct Latent {
-    Linear q_a, kv_a, k_rope, kv_b;  // q_a absent: q comes from x
+    Linear q_a, kv_a, k_rope;  // q_a absent: q comes from x
+    Linear kv_b;               // expanded
+    std::vector<Linear> k_b;   // absorbed, of each head: from the query's unturned part to the latent vector
+    std::vector<Linear> v_b;   // and from there to the value
     const float* q_a_norm = nullptr;
     const float* kv_a_norm = nullptr;
   } latent;

@@ -7,7 +7,10 @@ namespace linnet {
 TextSet::TextSet(std::vector<Entry> entries) : entries_(std::move(entries)) {
   std::sort(entries_.begin(), entries_.end(),
             [](const Entry& a, const Entry& b) { return a.text != b.text ? a.text < b.text : a.id < b.id; });
-  for (const Entry& entry : entries_) ++first_[uint8_t(entry.text[0]) + 1u];
+  for (const Entry& entry : entries_) {
+    ++first_[uint8_t(entry.text[0]) + 1u];
+    most_bytes_ = std::max(most_bytes_, entry.text.size());
+  }
   for (size_t b = 0; b < 256; ++b) first_[b + 1] += first_[b];
 }
 
@@ -37,6 +40,16 @@ TextSet::Match TextSet::find(std::string_view text, size_t from) const {
     if (const Match match = longest(text, start); match.id >= 0) return match;
   }
   return {text.size(), 0, -1};
+}
+
+bool TextSet::ends_unfinished(std::string_view text) const {
+  for (size_t bytes = 1; bytes <= text.size() && bytes < most_bytes_; ++bytes) {
+    const std::string_view end = text.substr(text.size() - bytes);
+    const auto longer = std::upper_bound(entries_.begin(), entries_.end(), end,
+                                         [](std::string_view t, const Entry& e) { return t < e.text; });
+    if (longer != entries_.end() && longer->text.starts_with(end)) return true;
+  }
+  return false;
 }
 
 }  // namespace linnet

@@ -27,9 +27,12 @@ class TextSet {
   Match longest(std::string_view text, size_t at) const;
   // The match that starts first, at or after `from`; of those, the longest. O(text * longest text of the set).
   Match find(std::string_view text, size_t from) const;
+  // Whether the text ends with the beginning of one of the set, but not all of it. O(log(set) * its longest text^2).
+  bool ends_unfinished(std::string_view text) const;
 
  private:
   std::vector<Entry> entries_;            // sorted by text
+  size_t most_bytes_ = 0;                 // of one text
   std::array<uint32_t, 257> first_ = {};  // entries whose text begins with byte b: [first_[b], first_[b + 1])
 };
 

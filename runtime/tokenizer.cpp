@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gguf/base/utf8.h"
 #include "runtime/bpe.h"
 #include "runtime/rwkv.h"
 #include "runtime/spm.h"
@@ -47,6 +48,17 @@ class StripRules {
 
 bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+// `text` without the places where `part` stands.
+std::string without(std::string_view text, std::string_view part) {
+  std::string rest;
+  for (size_t at = 0; at < text.size();) {
+    const size_t next = std::min(text.find(part, at), text.size());
+    rest += text.substr(at, next - at);
+    at = next + part.size();
+  }
+  return rest;
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -67,7 +79,7 @@ struct Tokenizer::Impl {
   const Vocabulary vocabulary;
   SpecialIds special;
   std::vector<int32_t> eog;
-  TextSet always, with_special;
+  TextSet always, with_special, control;  // user-defined tokens; all that stand apart; all but user-defined ones
   std::vector<std::pair<int32_t, Strip>> strips;  // of the tokens that strip; ascending
   std::unique_ptr<TextModel> text;
   bool bos_default = false;
@@ -142,16 +154,17 @@ Status Tokenizer::Impl::read_flags(const Gguf& gguf) {
 // The special tokens that are looked for in texts.
 void Tokenizer::Impl::find_special(const Gguf& gguf) {
   const StripRules rules(gguf, vocabulary.pre());
-  std::vector<TextSet::Entry> user_defined, apart;
+  std::vector<TextSet::Entry> user_defined, apart, others;
   for (int32_t id = 0; id < vocabulary.size(); ++id) {
     if (!stands_apart(id)) continue;
     apart.push_back({vocabulary.text(id), id});
-    if (vocabulary.kind(id) == TokenKind::user_defined) user_defined.push_back(apart.back());
+    (vocabulary.kind(id) == TokenKind::user_defined ? user_defined : others).push_back(apart.back());
     const Strip strip = rules.of(vocabulary.text(id));
     if (strip.before || strip.after) strips.emplace_back(id, strip);
   }
   always = TextSet(std::move(user_defined));
   with_special = TextSet(std::move(apart));
+  control = TextSet(std::move(others));
 }
 
 Result<Tokenizer> Tokenizer::load(const Gguf& gguf) {
@@ -208,10 +221,29 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOpti
       while (strip->second.before && !plain.empty() && is_blank(plain.back())) plain.remove_suffix(1);
       while (strip->second.after && at < text.size() && is_blank(text[at])) ++at;
     }
+    std::string unveiled;
+    if (!options.veil.empty() && plain.find(options.veil) != plain.npos) {
+      unveiled = without(plain, options.veil);
+      plain = unveiled;
+    }
     if (!plain.empty()) impl_->text->encode(plain, out);
     if (match.id >= 0) out.push_back(match.id);
   }
   if (options.eos) out.push_back(impl_->last());
+  return out;
+}
+
+std::string Tokenizer::veiled(std::string_view text, std::string_view veil) const {
+  std::string out;
+  size_t done = 0;
+  for (auto match = impl_->control.find(text, 0); match.id >= 0; match = impl_->control.find(text, match.start + 1)) {
+    const size_t cut = match.start + utf8_decode(text, match.start).bytes;
+    out += text.substr(done, cut - done);
+    out += veil;
+    done = cut;
+  }
+  out += text.substr(done);
+  if (impl_->control.ends_unfinished(text)) out += veil;
   return out;
 }
 

@@ -20,6 +20,8 @@ struct EncodeOptions {
   bool bos = false;      // put the BOS token first (of encoders: CLS); an error where the vocabulary has none
   bool special = false;  // texts of control and unknown tokens become these tokens; else they are ordinary text
   bool eos = false;      // put the EOS token last (of model "bert": SEP); an error where the vocabulary has none
+  // Taken out of the text, and no special token is read across it (see veiled()). Empty: nothing is.
+  std::string_view veil = {};
 };
 
 // Immutable and thread-safe. Its texts point into the file's mapping: the Gguf must outlive it.
@@ -49,6 +51,10 @@ class Tokenizer : public SamplingVocabulary {
   // text, the special token that starts first and is longest counts; with options.special, some of them take the white
   // space before or after them away (StripRules in tokenizer.cpp). Refused: more than kMaxTextBytes.
   Result<std::vector<int32_t>> encode(std::string_view text, EncodeOptions options) const;
+  // `text` with `veil` inside the texts of control and unknown tokens, and after the beginning of one at its end: inside
+  // a text that is encoded with this veil it is ordinary text, whatever it says (tokens of one character excepted). The
+  // veil must not occur in the text.
+  std::string veiled(std::string_view text, std::string_view veil) const;
   // With `special`, control and unknown tokens show their texts, else nothing. The space that encode() puts before a
   // text (not in all vocabularies) is taken away at the start and after special tokens. Ids that are no tokens are
   // skipped. The result is UTF-8 as far as the tokens spell it.

@@ -1,5 +1,5 @@
-// linnet chat: a conversation on the terminal. The engine keeps the conversation's pages, so each turn computes only
-// what is new.
+// linnet chat: a conversation on the terminal. Each turn the template renders all messages; the engine keeps the
+// conversation's pages, so that only what differs from the turns before is computed.
 #include <cstdio>
 #include <iostream>
 
@@ -19,7 +19,7 @@ class Chat : public Command {
   void declare(Arguments& args) override {
     add_model(args);
     args.option("--system", system_, "a system message at the start");
-    add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::model});
+    add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::chat, OptionGroup::model});
     add_json(args, "print one JSON object per answer, one a line");
     args.footer(
         "Reads one message a line from standard input; an empty line is skipped, end of file ends the conversation.");
@@ -28,14 +28,14 @@ class Chat : public Command {
   Result<int> run() override;
 
  private:
-  Result<Completion> answer(Engine& engine, const std::vector<int32_t>& history, int64_t conversation) const;
+  Result<Completion> answer(Engine& engine, const std::vector<int32_t>& prompt, int64_t conversation) const;
 
   std::string system_;
 };
 
-Result<Completion> Chat::answer(Engine& engine, const std::vector<int32_t>& history, int64_t conversation) const {
+Result<Completion> Chat::answer(Engine& engine, const std::vector<int32_t>& prompt, int64_t conversation) const {
   Request request;
-  request.prompt = history;
+  request.prompt = prompt;
   request.conversation = conversation;
   request.max_tokens = options_.max_tokens;
   request.sampling = sampling_params(options_);
@@ -47,36 +47,33 @@ Result<Completion> Chat::answer(Engine& engine, const std::vector<int32_t>& hist
 
 Result<int> Chat::run() {
   LINNET_TRY(const auto model, load_model());
-  const auto format = ChatFormat::find(model->tokenizer());
-  if (!format)
-    return fail(Code::unsupported,
-                "the vocabulary of this model has no <|im_start|> and <|im_end|> tokens; chat needs them, "
-                "linnet run --raw continues plain text");
+  LINNET_TRY(const std::string chosen, chosen_template());
+  LINNET_TRY(const ChatFormat format, ChatFormat::create(model->tokenizer(), chosen));
+  if (format.foreign()) {
+    // Then the end of an answer is no token, but a text.
+    options_.stop.push_back("<|im_end|>");
+    if (!json_)
+      fmt::print(stderr, "note: this model has no chat template and no ChatML tokens; it was hardly made to chat\n");
+  }
   LINNET_TRY(const auto engine, make_engine(model));
   const int64_t conversation = engine->open_conversation();
-  std::vector<int32_t> history = format->begin();
-  auto append = [&history](const std::vector<int32_t>& more) {
-    history.insert(history.end(), more.begin(), more.end());
-  };
-  if (!system_.empty()) {
-    LINNET_TRY(const auto message, format->message("system", system_));
-    append(message);
-  }
+  std::vector<ChatMessage> messages;
+  ChatTokens tokens(format);
+  if (!system_.empty()) messages.push_back({"system", system_});
   const bool prompt = os::is_terminal(0) && !json_;
   int code = kDone;
   for (std::string line; code == kDone;) {
     if (prompt) fmt::print(stderr, "> ");
     if (!std::getline(std::cin, line)) break;
     if (line.empty()) continue;
-    LINNET_TRY(const auto message, format->message("user", line));
-    append(message);
-    LINNET_TRY(const auto opening, format->open("assistant"));
-    append(opening);
+    messages.push_back({"user", line});
+    LINNET_TRY(ChatPrompt rendered,
+               format.render({.messages = messages_json(messages), .variables = options_.chat_template_kwargs.text}));
+    LINNET_TRY(const std::vector<int32_t> history, tokens.turn(std::move(rendered)));
     LINNET_TRY(const Completion c, answer(*engine, history, conversation));
     LINNET_CHECK(write_stdout(json_ ? completion_json(c) + "\n" : "\n"));
-    append(c.tokens);
-    LINNET_TRY(const auto closing, format->close());
-    append(closing);
+    messages.push_back({"assistant", c.text});
+    if (c.finish_reason != FinishReason::stop_string) tokens.answered(c.text, c.tokens);
     if (c.finish_reason == FinishReason::cancelled) code = kInterrupted;
     if (c.finish_reason == FinishReason::context_full)
       return fail(Code::context_full,

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "gguf/base/os.h"
+#include "runtime/chat_format.h"
 
 namespace linnet {
 namespace {
@@ -87,6 +88,22 @@ Result<std::shared_ptr<const Model>> Command::load_model() const {
 
 Result<std::unique_ptr<Engine>> Command::make_engine(std::shared_ptr<const Model> model) const {
   return Engine::create(std::move(model), engine_options(options_));
+}
+
+Result<std::string> Command::chosen_template() const {
+  const std::string& given = options_.chat_template;
+  const bool is_text = given.find("{{") != given.npos || given.find("{%") != given.npos;
+  if (given.empty() || is_text || !built_in_template(given).empty()) return given;
+  return read_template_file(given);
+}
+
+Result<std::string> read_template_file(const std::string& path) {
+  LINNET_TRY(const os::Mapping file, os::Mapping::open(path));
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (text.size() > ChatTemplate::kMaxBytes)
+    return fail(Code::too_large, "{} has {} bytes; a chat template has at most {}", path, text.size(),
+                ChatTemplate::kMaxBytes);
+  return std::string(text);
 }
 
 Result<std::string> embedded_model_path() {

@@ -44,6 +44,8 @@ class Command {
   Result<std::string> model_path() const;
   Result<std::shared_ptr<const Model>> load_model() const;
   Result<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Model> model) const;
+  // The template that --chat-template names: its text when that is a file, else what was given.
+  Result<std::string> chosen_template() const;
 
   Options options_;
   std::string model_path_;
@@ -58,6 +60,9 @@ std::vector<std::unique_ptr<Command>> all_commands();
 
 // The model that comes with Linnet: share/linnet/demo.gguf beside the binary's folder.
 Result<std::string> embedded_model_path();
+
+// A file that holds a chat template.
+Result<std::string> read_template_file(const std::string& path);
 
 // The ids of --tokens.
 Result<std::vector<int32_t>> parse_tokens(const std::string& text);

@@ -5,6 +5,7 @@
 
 #include "gguf/base/json.h"
 #include "gguf/value_check.h"
+#include "runtime/chat_format.h"
 #include "tools/commands.h"
 #include "tools/model_page.h"
 
@@ -42,6 +43,7 @@ class Inspect : public Command {
 
   void declare(Arguments& args) override {
     add_model(args);
+    add_option(args, *find_option("chat_template"));
     args.flag("--checksums", checksums_,
               "show each tensor's XXH64, and whether it is the one in the file (reads all data)");
     args.option("--html", html_, "write a page with the size of every tensor drawn to this file");
@@ -51,6 +53,7 @@ class Inspect : public Command {
   Result<int> run() override {
     LINNET_TRY(const std::string path, model_path());
     LINNET_TRY(const Gguf file, Gguf::open(path));
+    LINNET_CHECK(read_template(file));
     if (!html_.empty()) {
       LINNET_CHECK(write_file(html_, model_page(file, path)));
       return kDone;
@@ -59,7 +62,8 @@ class Inspect : public Command {
     fmt::print("GGUF version {}, {} bytes in {} file(s), alignment {}, {} keys, {} tensors\n\n", file.version(),
                file.file_bytes(), file.shards(), file.alignment(), file.values().size(), file.tensors().size());
     for (const Value& value : file.values()) fmt::print("{:44} {}\n", value.key, shortened(value_text(value)));
-    fmt::print("\n");
+    fmt::print("\nchat template: {}{}\n\n", template_source_name(template_source_),
+               template_problem_.empty() ? "" : "; " + template_problem_);
     for (const Tensor& t : file.tensors())
       fmt::print("{:32} {:7} {:>20} {:>12} bytes at {:>12}{}\n", t.name, type_info(t.type)->name,
                  fmt::format("{}", fmt::join(t.dims.begin(), t.dims.begin() + t.n_dims, " x ")), t.bytes, t.offset,
@@ -68,6 +72,20 @@ class Inspect : public Command {
   }
 
  private:
+  // Which template counts, and whether it can be read.
+  Status read_template(const Gguf& file) {
+    LINNET_TRY(const std::string chosen, chosen_template());
+    LINNET_TRY(const std::string_view own, file.string_or("tokenizer.chat_template", ""));
+    const std::string_view named = built_in_template(chosen.empty() ? "chatml" : chosen);
+    template_source_ = !chosen.empty() ? TemplateSource::option
+                       : own.empty()   ? TemplateSource::built_in
+                                       : TemplateSource::file;
+    const bool own_counts = template_source_ == TemplateSource::file;
+    const auto made = ChatTemplate::compile(own_counts ? own : named.empty() ? std::string_view(chosen) : named);
+    if (!made) template_problem_ = made.error().message;
+    return {};
+  }
+
   static std::string shortened(const std::string& text) {
     return text.size() <= 160 ? text : text.substr(0, 157) + "...";
   }
@@ -90,7 +108,9 @@ class Inspect : public Command {
       out += fmt::format("{}{}:{}", comma, json_quote(value.key), value_text(value));
       comma = ",";
     }
-    out += "},\"tensors\":[";
+    out += fmt::format("}},\"chat_template\":{{\"source\":{},\"problem\":{}}},\"tensors\":[",
+                       json_quote(template_source_name(template_source_)),
+                       template_problem_.empty() ? "null" : json_quote(template_problem_));
     comma = "";
     for (const Tensor& t : file.tensors()) {
       out += fmt::format("{}{{\"name\":{},\"type\":\"{}\",\"dims\":[{}],\"bytes\":{},\"offset\":{},\"shard\":{}", comma,
@@ -107,6 +127,8 @@ class Inspect : public Command {
   }
 
   bool checksums_ = false;
+  TemplateSource template_source_ = TemplateSource::built_in;
+  std::string template_problem_;
   std::string html_;
 };
 

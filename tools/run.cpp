@@ -44,8 +44,8 @@ class Run : public Command {
     add_model(args);
     args.option("-p,--prompt", prompt_, "the prompt; - reads standard input, bytes as they are").required();
     const Argument system = args.option("--system", system_, "a system message before the prompt (not with --raw)");
-    args.flag("--raw", raw_, "the prompt is text to continue; no chat format around it").excludes(system);
-    add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::model});
+    args.flag("--raw", raw_, "the prompt is text to continue; no chat template around it").excludes(system);
+    add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::chat, OptionGroup::model});
     add_json(args, "print one JSON object at the end instead of streaming");
   }
 
@@ -60,23 +60,22 @@ class Run : public Command {
 
 Result<std::vector<int32_t>> Run::tokens(const Tokenizer& tokenizer) const {
   LINNET_TRY(const std::string prompt, text_argument(prompt_));
-  const auto format = ChatFormat::find(tokenizer);
-  if (raw_ || !format) {
-    if (!raw_ && !json_)
-      fmt::print(stderr, "note: this vocabulary has no ChatML tokens; the prompt is continued as it is\n");
-    return tokenizer.encode(prompt, {.bos = tokenizer.add_bos()});
+  const EncodeOptions plain{.bos = tokenizer.add_bos()};
+  if (raw_) return tokenizer.encode(prompt, plain);
+  LINNET_TRY(const std::string chosen, chosen_template());
+  LINNET_TRY(const ChatFormat format, ChatFormat::create(tokenizer, chosen));
+  if (format.foreign()) {
+    if (!json_)
+      fmt::print(stderr,
+                 "note: this model has no chat template and no ChatML tokens; the prompt is continued as it is\n");
+    return tokenizer.encode(prompt, plain);
   }
-  std::vector<int32_t> all = format->begin();
-  auto append = [&all](const std::vector<int32_t>& more) { all.insert(all.end(), more.begin(), more.end()); };
-  if (!system_.empty()) {
-    LINNET_TRY(const auto message, format->message("system", system_));
-    append(message);
-  }
-  LINNET_TRY(const auto message, format->message("user", prompt));
-  append(message);
-  LINNET_TRY(const auto opening, format->open("assistant"));
-  append(opening);
-  return all;
+  std::vector<ChatMessage> messages;
+  if (!system_.empty()) messages.push_back({"system", system_});
+  messages.push_back({"user", prompt});
+  LINNET_TRY(const ChatPrompt rendered,
+             format.render({.messages = messages_json(messages), .variables = options_.chat_template_kwargs.text}));
+  return format.encode(rendered);
 }
 
 Result<int> Run::run() {

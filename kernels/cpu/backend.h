@@ -48,6 +48,8 @@ constexpr Kernels make(const char* name, bool (*supported)()) {
       .norm = norm<S>,
       .qkv = qkv<S>,
       .latent = latent<S>,
+      .heads = heads<S>,
+      .shared_latent = shared_latent<S>,
       .attention = attention<S>,
       .linear = linear<S>,
       .glu = glu<S>,

@@ -150,24 +150,11 @@ struct ExpertsJob {
     }
   }
 
-  // The rows of `x` from `slot` on.
-  LINNET_INLINE static Activations from(const Activations& x, int64_t slot) {
-    const int64_t c = x.cols;
-    return {.cols = c,
-            .f32 = x.f32 + slot * c,
-            .q32 = x.q32 ? x.q32 + slot * c : nullptr,
-            .d32 = x.d32 ? x.d32 + slot * (c / 32) : nullptr,
-            .sum32 = x.sum32 ? x.sum32 + slot * (c / 32) : nullptr,
-            .q256 = x.q256 ? x.q256 + slot * c : nullptr,
-            .d256 = x.d256 ? x.d256 + slot * (c / 256) : nullptr,
-            .sum16 = x.sum16 ? x.sum16 + slot * (c / 16) : nullptr};
-  }
-
   // out[slot][rows] = l x + bias, for this member's rows of one expert's matrix.
   void multiply(const Linear& l, const Activations& x, int64_t slot, int64_t count, Range rows, float* out,
                 Team team) const {
     float* y = out + slot * l.w.rows;
-    Matmul<S>::rows(y, l.w.rows, l.w, from(x, slot), count, rows.begin, rows.end, scratch.area(team));
+    Matmul<S>::rows(y, l.w.rows, l.w, rows_from(x, slot), count, rows.begin, rows.end, scratch.area(team));
     for (int64_t i = 0; i < count; ++i)
       add_delta_bias(l, i, rows.begin, rows.end - rows.begin, y + i * l.w.rows + rows.begin);
   }

@@ -23,6 +23,19 @@ struct MatrixScratch {
   std::byte* area(Team team) const { return areas + team.rank * area_bytes; }
 };
 
+// The rows of `x` from one on.
+LINNET_INLINE Activations rows_from(const Activations& x, int64_t row) {
+  const int64_t c = x.cols;
+  return {.cols = c,
+          .f32 = x.f32 + row * c,
+          .q32 = x.q32 ? x.q32 + row * c : nullptr,
+          .d32 = x.d32 ? x.d32 + row * (c / 32) : nullptr,
+          .sum32 = x.sum32 ? x.sum32 + row * (c / 32) : nullptr,
+          .q256 = x.q256 ? x.q256 + row * c : nullptr,
+          .d256 = x.d256 ? x.d256 + row * (c / 256) : nullptr,
+          .sum16 = x.sum16 ? x.sum16 + row * (c / 16) : nullptr};
+}
+
 // v[0..count) += delta, then bias: rows [r0, r0 + count) of token t.
 LINNET_INLINE void add_delta_bias(const Linear& l, int64_t t, int64_t r0, int64_t count, float* v) {
   if (l.delta) {

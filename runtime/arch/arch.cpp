@@ -139,22 +139,36 @@ Result<Facts> common_facts(const Keys& keys, Norm norm, Rope rope) {
   return f;
 }
 
+// The latent vector is key and value of all heads; the heads' own sizes have keys of their own.
+static Status read_absorbed(const Keys& keys, Facts& f) {
+  LINNET_TRY(f.latent.k_dim, keys.integer("attention.key_length_mla", 1, 4096));
+  LINNET_TRY(f.latent.v_dim, keys.integer("attention.value_length_mla", 1, 4096));
+  const int64_t key = f.latent.kv_rank + f.ropes[0].dims;
+  if (f.k_dim != key || f.v_dim != f.latent.kv_rank)
+    return fail(Code::gguf_hparams,
+                "{} = {} and {} = {}, expected {} and {}: the latent vector of {}, and {} turned values",
+                keys.name("attention.key_length"), f.k_dim, keys.name("attention.value_length"), f.v_dim, key,
+                f.latent.kv_rank, f.latent.kv_rank, f.ropes[0].dims);
+  LINNET_TRY(const double scale, keys.number_or("attention.scale", 0, 0, 1e3));
+  f.attention_scale = static_cast<float>(scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(f.latent.k_dim)));
+  return {};
+}
+
 Status read_latent(const Keys& keys, Facts& f) {
   LINNET_TRY(f.latent.kv_rank, keys.integer("attention.kv_lora_rank", 1, kMaxDim));
   LINNET_TRY(f.latent.q_rank, keys.integer_or("attention.q_lora_rank", 0, 0, kMaxDim));
-  if (keys.has("attention.key_length_mla"))
-    return fail(Code::unsupported,
-                "{} says that the projections of keys and values were taken apart (attn_k_b, attn_v_b); such files are "
-                "not supported yet, use one with attn_kv_b",
-                keys.name("attention.key_length_mla"));
-  if (f.ropes[0].dims >= f.k_dim)
+  f.latent.absorbed = keys.has("attention.key_length_mla");
+  if (f.latent.absorbed) LINNET_CHECK(read_absorbed(keys, f));
+  const char* length = f.latent.absorbed ? "attention.key_length_mla" : "attention.key_length";
+  if (!f.latent.absorbed) f.latent.k_dim = f.k_dim, f.latent.v_dim = f.v_dim;
+  if (f.ropes[0].dims >= f.latent.k_dim)
     return fail(Code::gguf_hparams, "{} = {} leaves nothing of {} = {} to come from the latent vector",
-                keys.name("rope.dimension_count"), f.ropes[0].dims, keys.name("attention.key_length"), f.k_dim);
+                keys.name("rope.dimension_count"), f.ropes[0].dims, keys.name(length), f.latent.k_dim);
   if (f.k_dim > kMostLatentKey)
     return fail(Code::gguf_hparams, "{} is {}, expected at most {} with latent attention",
                 keys.name("attention.key_length"), f.k_dim, kMostLatentKey);
-  for (LayerFacts& l : f.layer) l.kv_heads = l.heads;
-  f.kv_heads = f.heads;
+  f.kv_heads = f.latent.absorbed ? 1 : f.heads;
+  for (LayerFacts& l : f.layer) l.kv_heads = f.latent.absorbed ? 1 : l.heads;
   return {};
 }
 

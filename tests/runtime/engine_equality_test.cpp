@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tests/runtime/engine_support.h"
+#include "tests/runtime/relative_error.h"
 #include "tests/runtime/tiny_model.h"
 
 namespace linnet {
@@ -115,6 +116,26 @@ TEST(EngineEquality, TinyMixtureOfExperts) {
 
 TEST(EngineEquality, TinyStateSpaceModel) {
   check_model(tiny_model({.family = TinyFamily::mamba}), "mamba", {1, 7, 64, 512}, {1, 2, 5});
+}
+
+TEST(EngineEquality, TinyLatentAttention) {
+  check_model(tiny_model({.family = TinyFamily::latent}), "latent", {7, 512}, {2});
+  check_model(tiny_model({.family = TinyFamily::absorbed}), "absorbed", {1, 7, 512}, {1, 2});
+}
+
+// The same model in both forms: sums in another order, no more.
+TEST(EngineEquality, LatentAttentionExpandedAndAbsorbed) {
+  std::vector<std::vector<float>> logits;
+  for (const TinyFamily family : {TinyFamily::latent, TinyFamily::absorbed}) {
+    const auto model = tiny_model({.kv_type = KvType::f32, .family = family});
+    ASSERT_NE(model, nullptr);
+    EXPECT_TRUE(model->warnings.empty()) << model->warnings[0];
+    auto engine = make_engine(model, {.context = 320});
+    logits.push_back(*engine->logits(random_prompt(150, 3), true));
+  }
+  const double error = relative_l2(logits[1], logits[0]);
+  std::printf("relative l2 %.1e\n", error);
+  EXPECT_LT(error, 1e-5);
 }
 
 TEST(EngineEquality, RealModels) {

@@ -38,6 +38,13 @@ TEST(TextSet, AgreesWithTheDefinition) {
     const TextSet matcher(entries);
     for (int i = 0; i < 50; ++i) {
       const std::string text = word(20);
+      const bool unfinished = std::any_of(texts.begin(), texts.end(), [&](const std::string& t) {
+        for (size_t n = 1; n < t.size(); ++n) {
+          if (text.ends_with(std::string_view(t).substr(0, n))) return true;
+        }
+        return false;
+      });
+      ASSERT_EQ(matcher.ends_unfinished(text), unfinished) << quoted(text);
       for (size_t from = 0; from <= text.size(); ++from) {
         const auto fast = matcher.find(text, from), slow = found_slowly(texts, text, from);
         ASSERT_EQ(fast.id, slow.id) << quoted(text);
@@ -55,6 +62,7 @@ TEST(TextSet, EmptySetMatchesNothing) {
   EXPECT_EQ(none.find("abc", 0).id, -1);
   EXPECT_EQ(none.find("abc", 0).start, 3u);
   EXPECT_EQ(none.find("", 0).start, 0u);
+  EXPECT_FALSE(none.ends_unfinished("abc"));
 }
 
 }  // namespace

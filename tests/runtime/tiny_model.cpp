@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kDim = 64, kHeads = 4, kKvHeads = 2, kHeadDim = 16, kFfn = 96;
 constexpr int64_t kExperts = 4, kTaps = 4, kInner = 128, kStates = 16, kRank = 4;
+constexpr int64_t kLatent = 32, kTurned = 8, kUnturned = 16;  // of latent attention; values have kHeadDim
 
 void set_vocabulary(Writer& writer) {
   std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
@@ -42,8 +43,11 @@ void set_vocabulary(Writer& writer) {
   writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(kTinyEos));
 }
 
+bool is_latent(TinyFamily family) { return family == TinyFamily::latent || family == TinyFamily::absorbed; }
+
 void set_shape(Writer& writer, const TinyModel& tiny) {
-  const std::string name = tiny.family == TinyFamily::mamba ? "mamba" : "llama";
+  const bool latent = is_latent(tiny.family);
+  const std::string name = tiny.family == TinyFamily::mamba ? "mamba" : latent ? "deepseek2" : "llama";
   writer.set("general.architecture", name);
   const auto size = [&](const char* key, int64_t value) { writer.set(name + "." + key, static_cast<uint32_t>(value)); };
   size("context_length", tiny.context);
@@ -59,6 +63,17 @@ void set_shape(Writer& writer, const TinyModel& tiny) {
   }
   size("feed_forward_length", kFfn);
   size("attention.head_count", kHeads);
+  if (latent) {
+    const bool absorbed = tiny.family == TinyFamily::absorbed;
+    size("attention.head_count_kv", absorbed ? 1 : kHeads);
+    size("attention.kv_lora_rank", kLatent);
+    size("rope.dimension_count", kTurned);
+    size("attention.key_length", absorbed ? kLatent + kTurned : kUnturned + kTurned);
+    size("attention.value_length", absorbed ? kLatent : kHeadDim);
+    if (absorbed) size("attention.key_length_mla", kUnturned + kTurned);
+    if (absorbed) size("attention.value_length_mla", kHeadDim);
+    return;
+  }
   size("attention.head_count_kv", kKvHeads);
   size("rope.dimension_count", kHeadDim);
   if (tiny.window > 0) size("attention.sliding_window", tiny.window);
@@ -86,12 +101,23 @@ std::vector<Matrix> layer_matrices(TinyFamily family) {
             {"ssm_a", kStates, kInner},
             {"ssm_d", kInner, 0},
             {"ssm_out.weight", kInner, kDim}};
-  std::vector<Matrix> all = {{"attn_norm.weight", kDim, 0},
-                             {"attn_q.weight", kDim, kHeads * kHeadDim},
-                             {"attn_k.weight", kDim, kKvHeads * kHeadDim},
-                             {"attn_v.weight", kDim, kKvHeads * kHeadDim},
-                             {"attn_output.weight", kHeads * kHeadDim, kDim},
-                             {"ffn_norm.weight", kDim, 0}};
+  std::vector<Matrix> all = {{"attn_norm.weight", kDim, 0}};
+  if (is_latent(family)) {
+    all.push_back({"attn_q.weight", kDim, kHeads * (kUnturned + kTurned)});
+    all.push_back({"attn_kv_a_mqa.weight", kDim, kLatent + kTurned});
+    all.push_back({"attn_kv_a_norm.weight", kLatent, 0});
+    if (family == TinyFamily::latent) all.push_back({"attn_kv_b.weight", kLatent, kHeads * (kUnturned + kHeadDim)});
+    if (family == TinyFamily::absorbed) {
+      all.push_back({"attn_k_b.weight", kUnturned, kLatent, kHeads});
+      all.push_back({"attn_v_b.weight", kLatent, kHeadDim, kHeads});
+    }
+  } else {
+    all.push_back({"attn_q.weight", kDim, kHeads * kHeadDim});
+    all.push_back({"attn_k.weight", kDim, kKvHeads * kHeadDim});
+    all.push_back({"attn_v.weight", kDim, kKvHeads * kHeadDim});
+  }
+  all.push_back({"attn_output.weight", kHeads * kHeadDim, kDim});
+  all.push_back({"ffn_norm.weight", kDim, 0});
   const bool experts = family == TinyFamily::mixtral;
   const std::string suffix = experts ? "_exps.weight" : ".weight";
   const int64_t depth = experts ? kExperts : 1;
@@ -111,6 +137,25 @@ std::vector<Matrix> matrices(const TinyModel& tiny) {
   return all;
 }
 
+// [heads][kUnturned + kHeadDim][kLatent] as converters take it apart: the keys' part, transposed for the queries,
+std::vector<float> key_part(const std::vector<float>& kv_b) {
+  std::vector<float> out;
+  for (int64_t h = 0; h < kHeads; ++h)
+    for (int64_t l = 0; l < kLatent; ++l)
+      for (int64_t d = 0; d < kUnturned; ++d)
+        out.push_back(kv_b[static_cast<size_t>((h * (kUnturned + kHeadDim) + d) * kLatent + l)]);
+  return out;
+}
+// and the values'.
+std::vector<float> value_part(const std::vector<float>& kv_b) {
+  std::vector<float> out;
+  for (int64_t h = 0; h < kHeads; ++h) {
+    const auto first = kv_b.begin() + (h * (kUnturned + kHeadDim) + kUnturned) * kLatent;
+    out.insert(out.end(), first, first + kHeadDim * kLatent);
+  }
+  return out;
+}
+
 }  // namespace
 
 Status write_tiny_model(const std::string& path, const TinyModel& tiny) {
@@ -125,8 +170,19 @@ Status write_tiny_model(const std::string& path, const TinyModel& tiny) {
     LINNET_CHECK(writer.declare(m.name, Type::f32, dims));
   }
   Random random(tiny.seed);
+  std::vector<float> kv_b;  // of the layer, while it is taken apart
   for (const Matrix& m : all) {
+    if (m.name.ends_with("attn_v_b.weight")) {
+      LINNET_CHECK(writer.write(std::as_bytes(std::span(value_part(kv_b)))));
+      continue;
+    }
     std::vector<float> values(static_cast<size_t>(m.cols * std::max<int64_t>(m.rows, 1) * m.depth));
+    if (m.name.ends_with("attn_k_b.weight")) {
+      kv_b.resize(static_cast<size_t>(kHeads * (kUnturned + kHeadDim) * kLatent));
+      for (float& v : kv_b) v = 2.0f / std::sqrt(static_cast<float>(kLatent)) * random.normal();
+      LINNET_CHECK(writer.write(std::as_bytes(std::span(key_part(kv_b)))));
+      continue;
+    }
     // Sharper than at initialization, so that tokens and attention differ clearly.
     const float scale = 2.0f / std::sqrt(static_cast<float>(m.cols));
     for (float& v : values) v = m.rows > 0 ? scale * random.normal() : 1.0f + 0.1f * random.normal();

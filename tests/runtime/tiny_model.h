@@ -1,5 +1,6 @@
-// A random llama (or mixture of experts, or state space model) of 100,000 parameters with a vocabulary of bytes and a few words: enough for everything that does not
-// depend on what a model has learned. Built in every checkout, no data needed.
+// A random llama (or mixture of experts, or state space model, or one with latent attention) of 100,000 parameters with a
+// vocabulary of bytes and a few words: enough for everything that does not depend on what a model has learned. Built in
+// every checkout, no data needed.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@
 
 namespace linnet {
 
-enum class TinyFamily { llama, mixtral, mamba };
+// latent and absorbed are one model in two forms: attn_kv_b, or attn_k_b and attn_v_b.
+enum class TinyFamily { llama, mixtral, mamba, latent, absorbed };
 
 struct TinyModel {
   uint64_t seed = 1;
