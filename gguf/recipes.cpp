@@ -184,7 +184,7 @@ uint32_t parts_of(std::string_view name, uint32_t dims, bool tied) {
       {".attn_qkv.", kPartQkv},           {".attn_q.", kPartQ},     {".attn_k.", kPartK}, {".attn_v.", kPartV},
       {".attn_output.", kPartAttnOutput}, {".ffn_gate", kPartGate}, {".ffn_up", kPartUp}, {".ffn_down", kPartDown}};
   for (const auto& [text, part] : kNames)
-    if (contains(name, text)) return part | ((part & kPartFfn) != 0 && dims == 3 ? kPartExperts : 0);
+    if (contains(name, text)) return dims == 3 && (part & kPartFfn) != 0 ? part | kPartExperts : part;
   return 0;
 }
 
