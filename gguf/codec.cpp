@@ -13,9 +13,10 @@ void decode(const void* blocks, float* out, int64_t values) {
 }
 
 template <class F>
-void encode(const float* x, void* blocks, int64_t values) {
+void encode(const float* x, void* blocks, int64_t values, const float* importance) {
   auto* block = static_cast<typename F::Block*>(blocks);
-  for (int64_t b = 0; b < values / F::values; ++b) F::encode(x + b * F::values, block[b]);
+  for (int64_t b = 0; b < values / F::values; ++b)
+    F::encode(x + b * F::values, block[b], importance ? importance + b * F::values : nullptr);
 }
 
 template <class F>
@@ -36,7 +37,7 @@ const Codec* codec(Type type) {
   return nullptr;
 }
 
-Status encode_row(Type type, const float* x, void* blocks, int64_t values) {
+Status encode_row(Type type, const float* x, void* blocks, int64_t values, const float* importance) {
   const TypeInfo* info = type_info(type);
   const Codec* c = codec(type);
   if (!c) {
@@ -53,7 +54,7 @@ Status encode_row(Type type, const float* x, void* blocks, int64_t values) {
                   info->name, i, values, x[i]);
     }
   }
-  c->encode(x, blocks, values);
+  c->encode(x, blocks, values, importance);
   return {};
 }
 

@@ -79,6 +79,7 @@ struct Forward::Impl {
   const Kernels& k;
   int64_t max_rows = 0;
   int64_t max_context = 0;
+  InputWatcher* watcher = nullptr;
   std::unique_ptr<Pool> pool;
   std::vector<RopeTable> ropes;  // as Facts::ropes
   Rows norm, ffn_norm;       // inputs of Q K V, gate, up, output; of the FFN beside attention when it has its own norm
@@ -124,6 +125,8 @@ struct Forward::Impl {
   // A linear that is absent wants nothing.
   uint32_t form(const Linear& a) const { return a.w.data ? k.form(a.w.type) : 0; }
   uint32_t ffn_forms(const LayerWeights& l) const;
+  void watch(std::initializer_list<const Linear*> matrices, const float* in, int64_t n) const;
+  void watch_experts(const LayerWeights& l) const;
   void prepare(std::span<const BatchRow> rows);
   void normalize(const NormWeights& w, int64_t n, const float* in, uint32_t forms, const Activations& out);
   struct Branch {
@@ -246,6 +249,7 @@ Result<std::unique_ptr<Forward>> Forward::create(const Model& model, const Forwa
                 options.max_context, int64_t{1} << 31);
   LINNET_TRY(impl->pool, Pool::create(threads));
   impl->max_rows = options.max_rows;
+  impl->watcher = options.watcher;
   impl->max_context = options.max_context > 0 ? options.max_context : model.facts.context;
   impl->make_ropes();
   LINNET_CHECK(impl->allocate(threads));
@@ -311,6 +315,24 @@ uint32_t Forward::Impl::ffn_forms(const LayerWeights& l) const {
   return forms;
 }
 
+void Forward::Impl::watch(std::initializer_list<const Linear*> matrices, const float* in, int64_t n) const {
+  if (!watcher) return;
+  for (const Linear* l : matrices)
+    if (l->w.data) watcher->see(l->w, in, n);
+}
+
+// Each expert's own rows, as the last call has left them.
+void Forward::Impl::watch_experts(const LayerWeights& l) const {
+  for (size_t e = 0; watcher && e < l.expert_up.size(); ++e) {
+    const int64_t first = experts.first[static_cast<int64_t>(e)],
+                  n = experts.first[static_cast<int64_t>(e) + 1] - first;
+    const float* in = experts.gathered.view.f32 + first * l.expert_up[e].w.cols;
+    if (!l.expert_gate.empty()) watch({&l.expert_gate[e]}, in, n);
+    watch({&l.expert_up[e]}, in, n);
+    watch({&l.expert_down[e]}, experts.hidden.view.f32 + first * l.expert_down[e].w.cols, n);
+  }
+}
+
 // Where attention or the FFN leaves its result: added to the residual stream, or apart for a norm before that.
 Forward::Impl::Branch Forward::Impl::branch_for(const NormWeights& post) {
   const bool apart = post.kind != Norm::none && !model.facts.norm_sums;
@@ -343,6 +365,7 @@ void Forward::Impl::latent_qkv(const LayerWeights& l, const KvLayer& kv, const R
     normalize({Norm::rms, weight, nullptr}, n, latents.f32, forms, latents);
   };
   const Linear to_kv[] = {l.latent.kv_a, l.latent.k_rope};
+  watch({&l.latent.kv_a, &l.latent.k_rope, &l.latent.q_a}, norm.view.f32, n);
   float* const kv_out[] = {latent.kv.view.f32, latent.k_rope.data()};
   compress(to_kv, kv_out);
   norm_of(l.latent.kv_a_norm, form(l.latent.kv_b), latent.kv.view);  // absorbed: float32
@@ -353,6 +376,8 @@ void Forward::Impl::latent_qkv(const LayerWeights& l, const KvLayer& kv, const R
     norm_of(l.latent.q_a_norm, form(l.q), latent.q.view);
   }
   const Activations& to_q = direct ? norm.view : latent.q.view;
+  watch({&l.q}, to_q.f32, n);
+  watch({&l.latent.kv_b}, latent.kv.view.f32, n);
   if (f.latent.absorbed) return absorbed_qkv(l, to_q, kv, at, n);
   k.latent(exec, {n, to_q, l.q, latent.kv.view, l.latent.kv_b, latent.k_rope.data(), f.rope, f.ropes[0].dims,
                   cos.data(), sin.data(), kv, at, q.data()});
@@ -373,6 +398,8 @@ void Forward::Impl::per_head(const std::vector<Linear>& w, const float* in, int6
                  .y = y,
                  .y_row = heads * y_head,
                  .y_head = y_head});
+  for (int64_t h = 0; h < heads; ++h)
+    watch({&w[static_cast<size_t>(h)]}, latent.gathered.view.f32 + h * n * w[0].w.cols, n);
 }
 
 // Queries for the latent vectors, from the heads' own; keys and values are the latent vectors.
@@ -407,6 +434,7 @@ void Forward::Impl::attention(const LayerWeights& l, const LayerFacts& facts, in
   if (f.latent.kv_rank > 0) {
     latent_qkv(l, kv, at, n);
   } else {
+    watch({&l.q, &l.k, &l.v}, norm.view.f32, n);
     const bool turned = facts.rope >= 0 && f.rope != Rope::none;
     const int64_t table = turned ? facts.rope * max_rows * ropes[0].pairs() : 0;
     k.qkv(exec, {.n = n,
@@ -441,6 +469,7 @@ void Forward::Impl::attention(const LayerWeights& l, const LayerFacts& facts, in
     per_head(l.latent.v_b, latents.f32, f.v_dim, out.f32, f.latent.v_dim, n);
     normalize({Norm::none}, n, out.f32, form(l.o), out);
   }
+  watch({&l.o}, out.f32, n);
   const Branch to = branch_for(l.attn_post_norm);
   k.linear(exec, {n, out, 1, &l.o, &to.y, to.add, to.scale});
   post_norm(l.attn_post_norm, n);
@@ -458,20 +487,24 @@ void Forward::Impl::state_space(const LayerWeights& l, int64_t n) {
     k.linear(exec, {n, in, static_cast<int32_t>(matrices.size()), matrices.begin(), y.begin(), false, 1});
   };
   normalize(l.attn_norm, n, x.data(), form(w.x), norm.view);
+  watch({&w.x, &w.z}, norm.view.f32, n);
   multiply(norm.view, {w.x, w.z}, {recurrent.x.data(), recurrent.z.data()});
   const Activations& inner = recurrent.inner.view;
   k.conv(exec, {n, r.inner, static_cast<int32_t>(r.taps), recurrent.x.data(), w.conv, w.conv_bias, state.k_offset, at,
                 form(w.dt_low), inner});
   const Activations& low = recurrent.low.view;
+  watch({&w.dt_low, &w.b, &w.c}, inner.f32, n);
   multiply(inner, {w.dt_low, w.b, w.c}, {low.f32, recurrent.b.data(), recurrent.c.data()});
   if (r.norms)
     for (float* states : {recurrent.b.data(), recurrent.c.data()})
       normalize({Norm::rms}, n, states, 0, {.cols = r.states, .f32 = states});
   normalize({r.norms ? Norm::rms : Norm::none}, n, low.f32, form(w.dt), low);
+  watch({&w.dt}, low.f32, n);
   multiply(low, {w.dt}, {recurrent.dt.data()});
   std::memcpy(recurrent.x.data(), inner.f32, static_cast<size_t>(n * r.inner) * sizeof(float));
   k.scan(exec, {n, r.inner, r.states, recurrent.x.data(), recurrent.dt.data(), recurrent.z.data(), recurrent.b.data(),
                 recurrent.c.data(), w.a, w.d, state.v_offset, at, form(w.out), inner});
+  watch({&w.out}, inner.f32, n);
   float* const y[] = {x.data()};
   k.linear(exec, {n, inner, 1, &w.out, y, true, 1});
 }
@@ -504,6 +537,8 @@ void Forward::Impl::run_experts(const LayerWeights& l, const Activations& in, in
                    .y = y,
                    .add = add,
                    .scale = scale});
+  watch({&l.router}, in.f32, n);
+  watch_experts(l);
 }
 
 // x += ffn(in), through the post norm if there is one.
@@ -514,6 +549,7 @@ void Forward::Impl::feed_forward(const LayerWeights& l, const LayerFacts& facts,
   if (facts.ffn == 0) {
     run_experts(l, in, n, y, add, scale);
     add = true;
+    watch({&l.shared_gate}, in.f32, n);
     if (l.shared_gate.w.data) {
       float* const opening[] = {experts.gate.data()};
       k.linear(exec, {n, in, 1, &l.shared_gate, opening, false, 1});
@@ -522,7 +558,9 @@ void Forward::Impl::feed_forward(const LayerWeights& l, const LayerFacts& facts,
   }
   if (l.down.w.data) {
     const Activations out = hidden.of(l.down.w.cols);
+    watch({&l.gate, &l.up}, in.f32, n);
     k.glu(exec, {n, in, l.gate, l.up, f.glu, form(l.down), out});
+    watch({&l.down}, out.f32, n);
     k.linear(exec, {n, out, 1, &l.down, &y, add, scale, gate});
   }
   post_norm(l.ffn_post_norm, n);
@@ -563,6 +601,7 @@ void Forward::Impl::output(std::span<const BatchRow> rows, float* logits, float*
     normalize(model.output_norm, n, branch.data(), 0, {.cols = f.dim, .f32 = hidden_out});
   if (const int64_t n = gather(&BatchRow::wants_logits)) {
     normalize(model.output_norm, n, branch.data(), form(model.output), norm.view);
+    watch({&model.output}, norm.view.f32, n);
     float* const y[] = {logits};
     k.linear(exec, {n, norm.view, 1, &model.output, y, false, f.logit_scale, nullptr, f.logit_softcap});
   }

@@ -24,11 +24,19 @@ struct BatchRow {
   const RowPlace* places = nullptr;  // [model.groups().size()]: where it lives in each layer group
 };
 
+// Sees what is multiplied with each matrix, to measure it. Called between verbs, on the thread that drives them.
+class InputWatcher {
+ public:
+  virtual ~InputWatcher() = default;
+  virtual void see(const Weight& w, const float* x, int64_t n) = 0;  // x: [n][w.cols]
+};
+
 struct ForwardOptions {
-  int32_t threads = 0;      // 0: min(8, physical cores)
-  std::string backend;      // empty: LINNET_BACKEND of the environment, else the best this machine runs
-  int64_t max_rows = 512;   // most rows of one call
-  int64_t max_context = 0;  // most positions of one sequence; 0: the model's
+  int32_t threads = 0;              // 0: min(8, physical cores)
+  std::string backend;              // empty: LINNET_BACKEND of the environment, else the best this machine runs
+  int64_t max_rows = 512;           // most rows of one call
+  int64_t max_context = 0;          // most positions of one sequence; 0: the model's
+  InputWatcher* watcher = nullptr;  // outlives the Forward
 };
 
 // Runs one model on one backend. Owns the thread pool and the workspace. One call at a time.

@@ -18,6 +18,7 @@ std::unique_ptr<Command> make_inspect();
 std::unique_ptr<Command> make_validate();
 std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_quantize();
+std::unique_ptr<Command> make_imatrix();
 std::unique_ptr<Command> make_synth();
 std::unique_ptr<Command> make_template();
 std::unique_ptr<Command> make_options();

@@ -1,7 +1,7 @@
 #include "tools/quantizer.h"
 
 #include <algorithm>
-#include <charconv>
+#include <cmath>
 
 #include "gguf/base/os.h"
 #include "gguf/codec.h"
@@ -11,86 +11,121 @@ namespace {
 
 constexpr int64_t kSlabValues = int64_t{1} << 22;  // 16 MiB of float32 at a time
 
-// The layer of "blk.12.attn_q.weight", or -1.
-int32_t layer_of(std::string_view name) {
-  if (!name.starts_with("blk.")) return -1;
-  int32_t layer = -1;
-  std::from_chars(name.data() + 4, name.data() + name.size(), layer);
-  return layer;
+QuantizationError difference(const float* before, const float* after, int64_t n) {
+  QuantizationError e{.values = n};
+  for (int64_t i = 0; i < n; ++i) {
+    const double d = double(after[i]) - before[i];
+    e.squares += d * d;
+    e.power += double(before[i]) * before[i];
+    e.largest = std::max(e.largest, std::fabs(d));
+  }
+  return e;
 }
 
 }  // namespace
 
-Result<std::vector<Type>> tensor_types(const Gguf& file, const Recipe& recipe) {
-  int32_t layers = 0;
-  for (const Tensor& t : file.tensors()) layers = std::max(layers, layer_of(t.name) + 1);
-  const bool tied = file.tensor("output.weight") == nullptr;
-  std::vector<Type> types;
-  for (const Tensor& t : file.tensors()) {
-    const Type type = recipe.type_for(t.name, layer_of(t.name), layers, t.dims[0], t.n_dims, tied);
-    if (type != t.type && !codec(t.type))
-      return fail(Code::gguf_tensor_type_unsupported,
-                  "tensor {} has type {}, which cannot be read yet; start from a file in F32, F16 or BF16", t.name,
-                  type_info(t.type)->name);
-    types.push_back(type);
-  }
-  return types;
+void QuantizationError::add(const QuantizationError& other) {
+  values += other.values;
+  squares += other.squares;
+  power += other.power;
+  largest = std::max(largest, other.largest);
 }
 
-Result<Quantizer> Quantizer::create(int32_t threads) {
+double QuantizationError::relative() const { return power > 0 ? std::sqrt(squares / power) : squares > 0 ? 1 : 0; }
+
+Result<Quantizer> Quantizer::create(int32_t threads, const ImportanceMatrix* importance) {
   Quantizer q;
   LINNET_TRY(q.pool_, Pool::create(threads > 0 ? threads : std::max(1, os::usable_cpus())));
+  q.importance_ = importance;
   return q;
 }
 
-Status Quantizer::encode_slab(const Tensor& t, Type type, int64_t first, int64_t rows) {
+Status Quantizer::find_importance(const Tensor& t) {
+  const auto matrices = static_cast<int64_t>(t.dims[2] * t.dims[3]);
+  weights_.assign(static_cast<size_t>(matrices), std::nullopt);
+  weighed_ = false;
+  for (int64_t m = 0; importance_ && t.n_dims > 1 && m < matrices; ++m) {
+    auto& weights = weights_[static_cast<size_t>(m)];
+    LINNET_TRY(weights, importance_->of(t.name, matrices, m, static_cast<int64_t>(t.dims[0])));
+    weighed_ |= weights.has_value();
+  }
+  return {};
+}
+
+Result<QuantizationError> Quantizer::encode_slab(const Tensor& t, Type type, int64_t first, int64_t rows) {
   struct Work {
     const Tensor& t;
     const TypeInfo &from, &to;
     int64_t first, rows;
     float* values;
     std::byte* out;
+    const std::vector<std::optional<std::vector<float>>>& weights;
     std::vector<Status> results;
+    std::vector<QuantizationError> errors;
   };
   const auto cols = static_cast<int64_t>(t.dims[0]);
   const TypeInfo &from = *type_info(t.type), &to = *type_info(type);
-  values_.resize(static_cast<size_t>(rows * cols));
+  values_.resize(static_cast<size_t>(2 * rows * cols));
   out_.resize(static_cast<size_t>(rows * row_bytes(to, cols)));
-  Work work{t,    from,           to,          first,
-            rows, values_.data(), out_.data(), std::vector<Status>(static_cast<size_t>(pool_->size()))};
+  const auto members = static_cast<size_t>(pool_->size());
+  Work work{.t = t,
+            .from = from,
+            .to = to,
+            .first = first,
+            .rows = rows,
+            .values = values_.data(),
+            .out = out_.data(),
+            .weights = weights_,
+            .results = std::vector<Status>(members),
+            .errors = std::vector<QuantizationError>(members)};
   pool_->run(
       [](void* context, Team team) {
         auto& w = *static_cast<Work*>(context);
-        const auto width = static_cast<int64_t>(w.t.dims[0]);
+        const auto width = static_cast<int64_t>(w.t.dims[0]), per_matrix = static_cast<int64_t>(w.t.dims[1]);
         for (int64_t r = team.rank; r < w.rows; r += team.size) {
-          float* values = w.values + r * width;
+          float* values = w.values + 2 * r * width;
+          std::byte* blocks = w.out + r * row_bytes(w.to, width);
+          const auto& weights = w.weights[static_cast<size_t>((w.first + r) / per_matrix)];
           codec(w.t.type)->decode(w.t.data + (w.first + r) * row_bytes(w.from, width), values, width);
-          Status status = encode_row(w.to.type, values, w.out + r * row_bytes(w.to, width), width);
-          if (!status) w.results[static_cast<size_t>(team.rank)] = std::move(status);
+          Status status = encode_row(w.to.type, values, blocks, width, weights ? weights->data() : nullptr);
+          if (!status) {
+            w.results[static_cast<size_t>(team.rank)] = std::move(status);
+            continue;
+          }
+          codec(w.to.type)->decode(blocks, values + width, width);
+          w.errors[static_cast<size_t>(team.rank)].add(difference(values, values + width, width));
         }
       },
       &work);
   for (Status& status : work.results)
     if (!status) return fail(status.error().code, "tensor {}: {}", t.name, status.error().message);
-  return {};
+  QuantizationError sum;
+  for (const QuantizationError& e : work.errors) sum.add(e);
+  return sum;
 }
 
-Status Quantizer::convert(const Tensor& t, Type type, Writer& out, const std::function<bool(uint64_t)>& progress) {
+Result<QuantizationError> Quantizer::convert(const Tensor& t, Type type, Writer& out,
+                                             const std::function<bool(uint64_t)>& progress) {
   const auto cols = static_cast<int64_t>(t.dims[0]), total = static_cast<int64_t>(t.rows());
   const int64_t slab = std::max<int64_t>(1, kSlabValues / cols);
   const int64_t source_row = row_bytes(*type_info(t.type), cols);
+  QuantizationError error;
+  LINNET_CHECK(find_importance(t));
+  weighed_ &= type != t.type;
   for (int64_t first = 0; first < total; first += slab) {
     const int64_t rows = std::min(slab, total - first);
     if (type == t.type) {
       LINNET_CHECK(out.write({t.data + first * source_row, static_cast<size_t>(rows * source_row)}));
+      error.values += rows * cols;
     } else {
-      LINNET_CHECK(encode_slab(t, type, first, rows));
+      LINNET_TRY(const QuantizationError more, encode_slab(t, type, first, rows));
+      error.add(more);
       LINNET_CHECK(out.write(out_));
     }
     if (!progress(static_cast<uint64_t>(rows * source_row)))
       return fail(Code::cancelled, "interrupted; nothing was written");
   }
-  return {};
+  return error;
 }
 
 }  // namespace linnet

@@ -238,12 +238,14 @@ Result<int> Synth::run() {
   if (!shape) return fail(Code::invalid_argument, "there is no shape \"{}\"; known shapes: {}", shape_, shape_names());
   LINNET_TRY(const Recipe recipe, recipe_by_name(type_));
   LINNET_TRY(Writer out, Writer::create(out_));
-  write_metadata(out, *shape, recipe.file_type());
+  write_metadata(out, *shape, recipe.file_type);
   const std::vector<Plan> plans = plan_tensors(*shape);
+  const RecipeModel model{.layers = static_cast<int32_t>(shape->layers),
+                          .queries_per_key = shape->heads / shape->kv_heads,
+                          .tied = shape->tied};
   std::vector<Type> types;
   for (const Plan& p : plans) {
-    types.push_back(recipe.type_for(p.name, p.layer, static_cast<int32_t>(shape->layers), p.dims[0],
-                                    static_cast<uint32_t>(p.dims.size()), shape->tied));
+    types.push_back(recipe.type_for(p.name, p.layer, p.dims[0], static_cast<uint32_t>(p.dims.size()), model));
     LINNET_CHECK(out.declare(p.name, types.back(), p.dims));
   }
   Progress progress("writing");

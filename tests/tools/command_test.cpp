@@ -45,7 +45,7 @@ TEST(Command, UsageAndHelp) {
   const Outcome help = linnet_command({"--help"});
   EXPECT_EQ(help.code, 0);
   for (const char* name : {"run", "chat", "tokenize", "detokenize", "logits", "embed", "perplexity", "inspect",
-                           "validate", "bench", "quantize", "synth", "options"}) {
+                           "validate", "bench", "quantize", "imatrix", "template", "synth", "options"}) {
     EXPECT_NE(help.out.find(name), std::string::npos) << name;
     const Outcome sub = linnet_command({name, "--help"});
     EXPECT_EQ(sub.code, 0) << name;
@@ -203,6 +203,50 @@ TEST_F(EmbeddedModel, QuantizeAndInspect) {
   EXPECT_EQ(linnet_command({"run", file, "--raw", "-p", "Once", "-n", "4"}).code, 0);
   EXPECT_EQ(linnet_command({"quantize", demo_model(), file, "Q99"}).code, 1);
   fs::remove(file);
+}
+
+TEST_F(EmbeddedModel, ImportanceAndQuantizationReport) {
+  const std::string matrix = scratch("imatrix.gguf"), file = scratch("q2.gguf");
+  std::string story;
+  for (int i = 0; i < 20; ++i) story += "Once upon a time there was a little fox. The fox was happy. It met a bird. ";
+  const Outcome made = linnet_command({"imatrix", demo_model(), matrix, "--json"}, story);
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_GT(*json_of(made.out).find("matrices")->integer(), 10);
+  EXPECT_EQ(linnet_command({"validate", matrix}).code, 0);
+
+  const auto report = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"quantize", demo_model(), file, "IQ2_XS", "--json", "-p", story};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome done = linnet_command(words);
+    EXPECT_EQ(done.code, 0) << done.err;
+    return json_of(done.out);
+  };
+  const Json weighed = report({"--imatrix", matrix}), plain = report({});
+  int tensors = 0, important = 0;
+  for (const Json& tensor : weighed.find("tensors")->elements()) {
+    ++tensors;
+    important += *tensor.find("importance")->boolean();
+    const std::string to = text_of(tensor, "to");
+    EXPECT_EQ(*tensor.find("relative_error")->number() == 0, to == "F32") << text_of(tensor, "name");
+    EXPECT_LT(*tensor.find("relative_error")->number(), 0.5);
+  }
+  EXPECT_EQ(tensors, static_cast<int>(
+                         json_of(linnet_command({"inspect", file, "--json"}).out).find("tensors")->elements().size()));
+  EXPECT_GT(important, 10);
+  for (const Json& tensor : plain.find("tensors")->elements()) EXPECT_FALSE(*tensor.find("importance")->boolean());
+  // On the very text that was measured, weighing helps.
+  const auto after = [](const Json& j) { return *j.find("perplexity")->find("after")->number(); };
+  EXPECT_LT(after(weighed), after(plain));
+  EXPECT_GT(after(weighed), *weighed.find("perplexity")->find("before")->number());
+
+  const Outcome table = linnet_command({"quantize", demo_model(), file, "Q8_0", "--report"});
+  EXPECT_NE(table.out.find("blk.0.attn_q.weight"), std::string::npos);
+  EXPECT_NE(table.out.find("bits a weight"), std::string::npos);
+  const Outcome refused = linnet_command({"quantize", demo_model(), file, "IQ2_XS", "--imatrix", demo_model()});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_NE(refused.err.find("imatrix"), std::string::npos) << refused.err;
+  fs::remove(file);
+  fs::remove(matrix);
 }
 
 TEST_F(EmbeddedModel, PerplexityAndBench) {
