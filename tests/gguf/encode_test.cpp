@@ -303,7 +303,7 @@ TYPED_TEST(Encode, RefusesWhatIsNotFinite) {
     EXPECT_NE(status.error().message.find("201"), std::string::npos) << status.error().message;
     EXPECT_EQ(blocks, before);
     // Unchecked, such a row gives some block; the sanitizers watch that it is no undefined behaviour.
-    codec(F::type)->encode(x.data(), blocks.data(), 256);
+    codec(F::type)->encode(x.data(), blocks.data(), 256, nullptr);
   }
   if (F::values > 1) {
     float x[256] = {};

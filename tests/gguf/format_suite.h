@@ -79,7 +79,7 @@ template <class F>
 std::vector<float> round_trip(const std::vector<float>& x) {
   std::vector<typename F::Block> blocks(x.size() / F::values);
   std::vector<float> y(x.size());
-  codec(F::type)->encode(x.data(), blocks.data(), int64_t(x.size()));
+  codec(F::type)->encode(x.data(), blocks.data(), int64_t(x.size()), nullptr);
   codec(F::type)->decode(blocks.data(), y.data(), int64_t(x.size()));
   return y;
 }
