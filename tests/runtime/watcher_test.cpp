@@ -28,7 +28,7 @@ Seen watched(const std::shared_ptr<const Model>& model, int64_t batch) {
   options.forward.watcher = &seen;
   options.forward.threads = 2;
   auto engine = make_engine(model, options);
-  EXPECT_TRUE(engine->score(random_prompt(kTokens, 3)));
+  EXPECT_TRUE(engine->logits(random_prompt(kTokens, 3), true));
   return seen;
 }
 
