@@ -34,11 +34,12 @@ struct Weight {
   int64_t cols = 0;
 };
 
-// y = W x, then delta, then bias.
+// y = scale * (W x), then delta, then bias.
 struct Linear {
   Weight w;
   const float* bias = nullptr;   // [rows] or null
   const float* delta = nullptr;  // [n][rows] or null: added before bias, norm and rope (adapters)
+  float scale = 1;               // NVFP4 files have one for each matrix
 };
 
 // The quantized forms that a weight type wants its activations in.
@@ -168,7 +169,7 @@ struct LatentArgs {
 struct HeadsArgs {
   int64_t n;
   int32_t heads;
-  const Linear* w;  // [heads], of one type and shape, without bias and delta
+  const Linear* w;  // [heads], of one type and shape, without delta
   const float* x;   // x[t][h], w.cols values, begins at x + t * x_row + h * x_head
   int64_t x_row, x_head;
   uint32_t form;         // that of the matrices

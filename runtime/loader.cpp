@@ -74,6 +74,10 @@ Result<std::shared_ptr<const Model>> Loader::load(Gguf file, const ModelOptions&
   LINNET_TRY(Tokenizer tokenizer, Tokenizer::load(file));
   auto model = std::shared_ptr<Model>(new Model(std::move(file), std::move(tokenizer)));
   model->facts = std::move(facts);
+  if (model->tokenizer_.model() == "gpt2" && model->file_.find("tokenizer.ggml.pre") == nullptr)
+    model->warnings.push_back(
+        "tokenizer.ggml.pre is missing, so words are cut as by \"default\"; if the text is strange, convert the model "
+        "again");
   Loader loader(*model, options);
   LINNET_CHECK(loader.read_global_tensors());
   // One by one: a wrong number of layers costs nothing before the first missing one is found.
@@ -146,7 +150,26 @@ Status Loader::read_linear(const std::string& name, int64_t rows, int64_t cols, 
   LINNET_TRY(const Tensor* t, require(name + ".weight", {uint64_t(cols), uint64_t(rows)}));
   LINNET_TRY(out.w, matrix(*t));
   LINNET_TRY(out.bias, bias(name + ".bias", {uint64_t(rows)}, bias_kind));
+  LINNET_TRY(const std::vector<float> scale, scales(name, 1));
+  out.scale = scale[0];
   return {};
+}
+
+// The factors of `count` matrices of one tensor, which files in NVFP4 have beside them. Those of inputs are for kernels
+// that round activations to four bits.
+Result<std::vector<float>> Loader::scales(const std::string& name, int64_t count) {
+  LINNET_TRY(const float* inputs, optional_vector(name + ".input_scale", {uint64_t(count)}));
+  (void)inputs;
+  for (const char* suffix : {".scale", ".weight.scale"}) {
+    LINNET_TRY(const float* factors, optional_vector(name + suffix, {uint64_t(count)}));
+    if (!factors) continue;
+    std::vector<float> found(factors, factors + count);
+    for (const float factor : found)
+      if (!std::isfinite(factor))
+        return fail(Code::gguf_hparams, "tensor {}{} holds {}, expected a finite factor", name, suffix, factor);
+    return found;
+  }
+  return std::vector<float>(static_cast<size_t>(count), 1.0f);
 }
 
 Status Loader::read_norm(const std::string& name, NormWeights& out) {
@@ -285,17 +308,22 @@ Status Loader::read_latent(const std::string& blk, const LayerFacts& facts, Laye
   LINNET_TRY(l.latent.kv_a_norm, required_vector(blk + "attn_kv_a_norm.weight", {uint64_t(f.latent.kv_rank)}));
   if (!f.latent.absorbed)
     return read_linear(blk + "attn_kv_b", facts.heads * (plain + f.latent.v_dim), f.latent.kv_rank, 0, l.latent.kv_b);
-  LINNET_CHECK(read_stack(blk + "attn_k_b.weight", facts.heads, f.latent.kv_rank, plain, l.latent.k_b));
-  return read_stack(blk + "attn_v_b.weight", facts.heads, f.latent.v_dim, f.latent.kv_rank, l.latent.v_b);
+  LINNET_CHECK(read_stack(blk + "attn_k_b", facts.heads, f.latent.kv_rank, plain, 0, l.latent.k_b));
+  return read_stack(blk + "attn_v_b", facts.heads, f.latent.v_dim, f.latent.kv_rank, 0, l.latent.v_b);
 }
 
 // A tensor of `count` matrices.
-Status Loader::read_stack(const std::string& name, int64_t count, int64_t rows, int64_t cols,
+Status Loader::read_stack(const std::string& name, int64_t count, int64_t rows, int64_t cols, uint32_t bias_kind,
                           std::vector<Linear>& out) {
-  LINNET_TRY(const Tensor* t, require(name, {uint64_t(cols), uint64_t(rows), uint64_t(count)}));
+  LINNET_TRY(const Tensor* t, require(name + ".weight", {uint64_t(cols), uint64_t(rows), uint64_t(count)}));
   Linear all;
   LINNET_TRY(all.w, matrix(*t));
-  for (int64_t i = 0; i < count; ++i) out.push_back(rows_of(all, i * rows, rows));
+  LINNET_TRY(all.bias, bias(name + ".bias", {uint64_t(rows), uint64_t(count)}, bias_kind));
+  LINNET_TRY(const std::vector<float> scale, scales(name, count));
+  for (int64_t i = 0; i < count; ++i) {
+    out.push_back(rows_of(all, i * rows, rows));
+    out.back().scale = scale[static_cast<size_t>(i)];
+  }
   return {};
 }
 
@@ -345,8 +373,17 @@ Status Loader::read_experts(const std::string& blk, LayerWeights& l) {
   const ExpertFacts& e = f.experts;
   LINNET_CHECK(read_linear(blk + "ffn_gate_inp", e.count, f.dim, kRouterBias, l.router));
   LINNET_TRY(l.choice_bias, optional_vector(blk + "exp_probs_b.bias", {uint64_t(e.count)}));
-  LINNET_CHECK(read_expert_matrices(blk + "ffn_gate", e.ffn, f.dim, l.expert_gate));
-  LINNET_CHECK(read_expert_matrices(blk + "ffn_up", e.ffn, f.dim, l.expert_up));
+  if (has(blk + "ffn_gate_up_exps.weight")) {
+    std::vector<Linear> both;
+    LINNET_CHECK(read_stack(blk + "ffn_gate_up_exps", e.count, 2 * e.ffn, f.dim, kExpertBias, both));
+    for (const Linear& expert : both) {
+      l.expert_gate.push_back(rows_of(expert, 0, e.ffn));
+      l.expert_up.push_back(rows_of(expert, e.ffn, e.ffn));
+    }
+  } else {
+    LINNET_CHECK(read_expert_matrices(blk + "ffn_gate", e.ffn, f.dim, l.expert_gate));
+    LINNET_CHECK(read_expert_matrices(blk + "ffn_up", e.ffn, f.dim, l.expert_up));
+  }
   LINNET_CHECK(read_expert_matrices(blk + "ffn_down", f.dim, e.ffn, l.expert_down));
   if (e.shared_ffn == 0) return {};
   LINNET_CHECK(read_linear(blk + "ffn_gate_shexp", e.shared_ffn, f.dim, 0, l.gate));
@@ -360,17 +397,10 @@ Status Loader::read_experts(const std::string& blk, LayerWeights& l) {
 // All experts in one tensor, or, in older files, one tensor each.
 Status Loader::read_expert_matrices(const std::string& name, int64_t rows, int64_t cols, std::vector<Linear>& out) {
   const int64_t count = model_.facts.experts.count;
+  if (!has(name + ".0.weight")) return read_stack(name + "_exps", count, rows, cols, kExpertBias, out);
   out.resize(static_cast<size_t>(count));
-  if (has(name + ".0.weight")) {
-    for (int64_t i = 0; i < count; ++i)
-      LINNET_CHECK(read_linear(fmt::format("{}.{}", name, i), rows, cols, kExpertBias, out[static_cast<size_t>(i)]));
-    return {};
-  }
-  LINNET_TRY(const Tensor* t, require(name + "_exps.weight", {uint64_t(cols), uint64_t(rows), uint64_t(count)}));
-  Linear all;
-  LINNET_TRY(all.w, matrix(*t));
-  LINNET_TRY(all.bias, bias(name + "_exps.bias", {uint64_t(rows), uint64_t(count)}, kExpertBias));
-  for (int64_t i = 0; i < count; ++i) out[static_cast<size_t>(i)] = rows_of(all, i * rows, rows);
+  for (int64_t i = 0; i < count; ++i)
+    LINNET_CHECK(read_linear(fmt::format("{}.{}", name, i), rows, cols, kExpertBias, out[static_cast<size_t>(i)]));
   return {};
 }
 
@@ -426,14 +456,14 @@ void Loader::make_groups() {
 Status Loader::check_unknown_tensors() {
   for (const Tensor& t : model_.file_.tensors()) {
     if (used_.contains(t.name) || neutral_scale(t)) continue;
-    // Beside a matrix, a factor of its results (NVFP4 files have them): without it they would be wrong.
+    // Beside a matrix that is not multiplied (an embedding): without it the values would be wrong.
     std::string matrix = t.name.ends_with(".scale") ? std::string(t.name.substr(0, t.name.size() - 6)) : "";
     if (!matrix.ends_with(".weight")) matrix += ".weight";
     if (used_.contains(matrix))
       return fail(
           Code::unsupported,
-          "tensor {} is a factor of {}, and matrices with factors beside them cannot be computed with yet; take "
-          "the model in another type, or in a file that has the factors in its blocks",
+          "tensor {} is a factor of {}, which cannot be applied there; take the model in a file that has the factor in "
+          "the blocks of the tensor",
           t.name, matrix);
     model_.warnings.push_back(
         fmt::format("tensor {} is not used by the {} architecture", t.name, model_.facts.architecture));

@@ -23,11 +23,13 @@ class Loader {
   Status read_layer(int64_t index);
   Status read_attention(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
   Status read_latent(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
-  Status read_stack(const std::string& name, int64_t count, int64_t rows, int64_t cols, std::vector<Linear>& out);
   Status read_qk_norms(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
   Status read_ffn(const std::string& blk, const LayerFacts& facts, LayerWeights& out);
   Status read_experts(const std::string& blk, LayerWeights& out);
+  Status read_stack(const std::string& name, int64_t count, int64_t rows, int64_t cols, uint32_t bias_kind,
+                    std::vector<Linear>& out);
   Status read_expert_matrices(const std::string& name, int64_t rows, int64_t cols, std::vector<Linear>& out);
+  Result<std::vector<float>> scales(const std::string& name, int64_t count);
   Status read_recurrent(const std::string& blk, LayerWeights& out);
   void make_recurrent_group();
   Status read_norm(const std::string& name, NormWeights& out);

@@ -156,7 +156,7 @@ struct ExpertsJob {
     float* y = out + slot * l.w.rows;
     Matmul<S>::rows(y, l.w.rows, l.w, rows_from(x, slot), count, rows.begin, rows.end, scratch.area(team));
     for (int64_t i = 0; i < count; ++i)
-      add_delta_bias(l, i, rows.begin, rows.end - rows.begin, y + i * l.w.rows + rows.begin);
+      finish_products(l, i, rows.begin, rows.end - rows.begin, y + i * l.w.rows + rows.begin);
   }
 
   template <class Work>

@@ -82,9 +82,9 @@ struct GluJob {
 
   void finish(int64_t t, Range mine, float* up, float* gate, bool quantize) const {
     const int64_t count = mine.end - mine.begin;
-    add_delta_bias(a.up, t, mine.begin, count, up + mine.begin);
+    finish_products(a.up, t, mine.begin, count, up + mine.begin);
     if (gate) {
-      add_delta_bias(a.gate, t, mine.begin, count, gate + mine.begin);
+      finish_products(a.gate, t, mine.begin, count, gate + mine.begin);
       gate += mine.begin;
     }
     activate<S>(a.kind, gate, up + mine.begin, count, a.out.f32 + t * a.out.cols + mine.begin);

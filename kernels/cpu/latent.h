@@ -26,7 +26,7 @@ struct LatentJob {
     if (rows.begin == rows.end) return;
     Matmul<S>::rows(out, l.w.rows, l.w, x, a.n, rows.begin, rows.end, scratch.area(team));
     for (int64_t t = 0; t < a.n; ++t)
-      add_delta_bias(l, t, rows.begin, rows.end - rows.begin, out + t * l.w.rows + rows.begin);
+      finish_products(l, t, rows.begin, rows.end - rows.begin, out + t * l.w.rows + rows.begin);
   }
 
   void finish(int64_t t, int64_t head) const {
@@ -61,9 +61,13 @@ struct HeadsJob {
     gather(team);
     team.barrier();
     const Range rows = share_rows(a.w[0].w.rows, team);
-    for (int64_t h = 0; h < a.heads && rows.begin < rows.end; ++h)
-      Matmul<S>::rows(a.y + h * a.y_head, a.y_row, a.w[h].w, rows_from(a.gathered, h * a.n), a.n, rows.begin, rows.end,
+    for (int64_t h = 0; h < a.heads && rows.begin < rows.end; ++h) {
+      float* y = a.y + h * a.y_head;
+      Matmul<S>::rows(y, a.y_row, a.w[h].w, rows_from(a.gathered, h * a.n), a.n, rows.begin, rows.end,
                       scratch.area(team));
+      for (int64_t t = 0; t < a.n; ++t)
+        finish_products(a.w[h], t, rows.begin, rows.end - rows.begin, y + t * a.y_row + rows.begin);
+    }
   }
 
   void gather(Team team) const {

@@ -36,8 +36,10 @@ LINNET_INLINE Activations rows_from(const Activations& x, int64_t row) {
           .sum16 = x.sum16 ? x.sum16 + row * (c / 16) : nullptr};
 }
 
-// v[0..count) += delta, then bias: rows [r0, r0 + count) of token t.
-LINNET_INLINE void add_delta_bias(const Linear& l, int64_t t, int64_t r0, int64_t count, float* v) {
+// v[0..count) *= scale, += delta, += bias: rows [r0, r0 + count) of token t.
+LINNET_INLINE void finish_products(const Linear& l, int64_t t, int64_t r0, int64_t count, float* v) {
+  if (l.scale != 1.0f)
+    for (int64_t r = 0; r < count; ++r) v[r] *= l.scale;
   if (l.delta) {
     const float* delta = l.delta + t * l.w.rows + r0;
     for (int64_t r = 0; r < count; ++r) v[r] += delta[r];
@@ -71,7 +73,7 @@ struct LinearJob {
     const int64_t count = rows.end - rows.begin;
     v += rows.begin;
     y += rows.begin;
-    add_delta_bias(l, t, rows.begin, count, v);
+    finish_products(l, t, rows.begin, count, v);
     if (a.scale != 1.0f)
       for (int64_t r = 0; r < count; ++r) v[r] *= a.scale;
     if (a.gate) {

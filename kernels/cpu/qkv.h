@@ -48,7 +48,7 @@ struct QkvJob {
 
   // Rows [r0, r0 + count) of token t's products, with all that comes before the norm.
   void add_and_clamp(const Linear& l, int64_t t, int64_t r0, int64_t count, float* x) const {
-    add_delta_bias(l, t, r0, count, x);
+    finish_products(l, t, r0, count, x);
     for (int64_t r = 0; a.clamp != 0.0f && r < count; ++r) {
       x[r] = x[r] < -a.clamp ? -a.clamp : x[r];
       x[r] = x[r] > a.clamp ? a.clamp : x[r];
