@@ -65,7 +65,8 @@ Status Call::bind(const Arguments& arguments) {
     }
   }
   for (const auto& [name, value] : arguments.named) {
-    const auto is_it = [&name = name](const Parameter& parameter) { return parameter.name == name; };
+    const std::string_view given_name = name;
+    const auto is_it = [given_name](const Parameter& parameter) { return parameter.name == given_name; };
     const auto found = std::find_if(p.names.begin() + int64_t(p.by_position_only), p.names.end(), is_it);
     const size_t i = size_t(found - p.names.begin());
     if (found == p.names.end()) {

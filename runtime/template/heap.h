@@ -40,7 +40,8 @@ class Heap {
 
   // A text, freed when its last value goes.
   Value text(std::string bytes, bool markup = false);
-  List* list(ListKind kind, std::vector<Value> items = {});
+  List* list(ListKind kind);
+  List* list(ListKind kind, std::vector<Value> items);
   Value list_value(std::vector<Value> items);  // of kind list
   Dict* dict();
   template <class T, class... Args>

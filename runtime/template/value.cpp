@@ -92,6 +92,8 @@ List* Heap::list(ListKind kind, std::vector<Value> items) {
   return lists_.back().get();
 }
 
+List* Heap::list(ListKind kind) { return list(kind, {}); }
+
 Value Heap::list_value(std::vector<Value> items) { return list(ListKind::list, std::move(items)); }
 
 Dict* Heap::dict() {

@@ -7,6 +7,13 @@
 namespace linnet {
 namespace {
 
+// By insertion: std::stable_sort of libstdc++ 12 warns with clang.
+template <class T, class Before>
+void sort_stably(std::vector<T>& items, Before before) {
+  for (auto i = items.begin(); i != items.end(); ++i)
+    std::rotate(std::upper_bound(items.begin(), i, *i, before), i, i + 1);
+}
+
 struct Case {
   Gating gating;
   int32_t experts, used;
@@ -59,15 +66,15 @@ void define_row(const Case& c, const float* logits, const Array<float>& bias, st
   for (int32_t g = 0; g < c.groups; ++g) {
     std::vector<int32_t> members;
     for (int32_t e = g * size; e < (g + 1) * size; ++e) members.push_back(e);
-    std::stable_sort(members.begin(), members.end(), better);
+    sort_stably(members, better);
     groups.emplace_back(seen(members[0]) + (size > 1 ? seen(members[1]) : 0), members);
   }
-  std::stable_sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  sort_stably(groups, [](const auto& a, const auto& b) { return a.first > b.first; });
   chosen.clear();
   for (int32_t g = 0; g < c.groups_used; ++g)
     for (int32_t e : groups[static_cast<size_t>(g)].second) chosen.push_back(e);
   std::sort(chosen.begin(), chosen.end());
-  std::stable_sort(chosen.begin(), chosen.end(), better);
+  sort_stably(chosen, better);
   chosen.resize(static_cast<size_t>(c.used));
   weight.clear();
   for (int32_t e : chosen) weight.push_back(p[static_cast<size_t>(e)]);
