@@ -71,9 +71,9 @@ struct Program {
   }
 
  private:
-  std::vector<std::unique_ptr<Node>> nodes_;
   std::unordered_map<std::string, std::unique_ptr<std::string>> names_;
   std::deque<Text> constants_;
+  std::vector<std::unique_ptr<Node>> nodes_;  // last, so that they go first: literals look at their constants then
 };
 
 // Expressions.
