@@ -32,6 +32,11 @@ class Charsmap {
   uint32_t unit(size_t index) const;  // index < units()
   size_t units() const { return trie_.size() / 4; }
   Status check(std::string_view key) const;
+  Status check_replacements(std::string_view key) const;
+  Status check_replacement(std::string_view key, uint32_t base, size_t bytes) const;
+  Status check_paths(std::string_view key) const;
+  template <class Visit>
+  bool any_child(uint32_t base, uint32_t c, Visit visit) const;
 
   std::string_view trie_;          // u32[units], little-endian
   std::string_view replacements_;  // NUL-terminated texts

@@ -241,6 +241,40 @@ TEST(Charsmap, DamagedOnesAreRefused) {
   EXPECT_NE(text.error.find(kCharsmap), std::string::npos) << text.error;
 }
 
+// As published tables do.
+TEST(Charsmap, SequencesMayShareTheirEnds) {
+  CharsmapWriter writer(CharsmapWriter::Rows{{"ab", "x"}, {"abc", "y"}, {"cb", "x"}});
+  const uint32_t root = writer.units[0] >> 10;
+  const uint32_t ends = (root ^ 'a') ^ (writer.units[root ^ 'a'] >> 10);  // after "a"
+  writer.units[root ^ 'c'] = 'c' | ((root ^ 'c') ^ ends) << 10;
+  const std::vector<uint8_t> bytes = writer.bytes();
+  const auto map = Charsmap::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, kCharsmap);
+  ASSERT_TRUE(map) << map.error().message;
+  EXPECT_EQ(map->longest("abd", 0).replacement, "x");
+  EXPECT_EQ(map->longest("cbd", 0).replacement, "x");
+  EXPECT_EQ(map->longest("cbc", 0).replacement, "y");
+  EXPECT_EQ(map->longest("cbc", 0).bytes, 3u);
+}
+
+// Many paths to few nodes: what is shared is walked once.
+TEST(Charsmap, SharingCannotMakeTheCheckLong) {
+  CharsmapWriter writer(CharsmapWriter::Rows{{std::string(60, 'a'), "x"}});
+  uint32_t base = writer.units[0] >> 10;
+  for (int depth = 0; depth < 58; ++depth) {
+    const uint32_t next = (base ^ 'a') ^ (writer.units[base ^ 'a'] >> 10);
+    for (const uint32_t c : {'b', 'c', 'd'}) {
+      const uint32_t index = base ^ c;
+      if (index >= writer.units.size()) writer.units.resize(index + 1);
+      if (writer.units[index] == 0) writer.units[index] = c | (index ^ next) << 10;
+    }
+    base = next;
+  }
+  const std::vector<uint8_t> bytes = writer.bytes();
+  const auto map = Charsmap::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, kCharsmap);
+  ASSERT_TRUE(map) << map.error().message;  // after at least 2^58 paths it would not end
+  EXPECT_EQ(map->longest(std::string(60, 'a'), 0).bytes, 60u);
+}
+
 TEST(Charsmap, GarbageIsRefusedOrUsable) {
   const std::vector<uint8_t> good = CharsmapWriter(sample_rows()).bytes();
   Random random(10);
