@@ -1,6 +1,7 @@
 // The command line from outside: what scripts rely on. Uses the embedded model where it is built in, else the small
 // reference model.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -19,7 +20,8 @@ namespace fs = std::filesystem;
 std::string demo_model() { return LINNET_SOURCE_DIR "/tools/demo-model/demo.gguf"; }
 
 std::string scratch(const std::string& name) {
-  return (fs::temp_directory_path() / ("linnet-command-" + name)).string();
+  // Of this process: suites may run side by side.
+  return (fs::temp_directory_path() / fmt::format("linnet-command-{}-{}", ::getpid(), name)).string();
 }
 
 Json json_of(const std::string& text) {
