@@ -33,7 +33,9 @@ namespace linnet {
   X(gguf_split_duplicate) X(gguf_value_check) X(gguf_checksum) X(gguf_not_a_model) X(gguf_hparams) \
   X(gguf_architecture) X(gguf_vocabulary) X(json_syntax) X(json_type) X(option_unknown) X(option_type) \
   X(option_range) X(prompt_too_long) X(prompt_empty) X(context_full) X(token_range) X(logits_not_finite) \
-  X(backend_unknown) X(backend_unavailable) X(encode_values) X(cache_full)
+  X(backend_unknown) X(backend_unavailable) X(encode_values) X(cache_full) \
+  X(grammar_syntax) X(grammar_limit) X(grammar_dead_end) X(schema_unsupported) X(schema_invalid) X(regex) \
+  X(sampler_unknown) X(sampler_failed)
 // clang-format on
 
 enum class Code : uint16_t {
