@@ -13,7 +13,7 @@
 #include "sampling/chain.h"
 #include "sampling/steps.h"
 #include "sampling/stop.h"
-#include "tests/sampling/vocabulary.h"
+#include "sampling/vocabulary.h"
 #include "tests/support.h"
 
 namespace linnet {
@@ -34,7 +34,7 @@ Scans scans_of(const Kernels& k) { return {k.max, k.above, k.sum_exp}; }
 
 void run_chain(benchmark::State& state, SamplingParams params, Scans scans) {
   const PlainVocabulary vocabulary(kTokens);
-  Result<Chain> chain = Chain::create(params, vocabulary, 4096, scans);
+  Result<Chain> chain = Chain::create(params, {vocabulary, 4096, scans});
   if (!chain) return state.SkipWithError(chain.error().message.c_str());
   const std::vector<float> source = make_row();
   std::vector<float> row = source;
@@ -77,7 +77,11 @@ void add_steps(const std::string& name, Scans scans) {
   };
   using C = Candidates;
   Penalties penalties{1.1f, 0, 0, CountedWindow(64)};
-  for (int32_t i = 0; i < 64; ++i) penalties.accept(i * 997);
+  std::vector<int32_t> text;
+  for (int32_t i = 0; i < 64; ++i) {
+    text.push_back(i * 997);
+    penalties.accept({text, true});
+  }
   const auto nothing = [](C&) {};
   const auto k40 = [](C& c) { TopK{40}.apply(c); };
   benchmark::RegisterBenchmark(("step/begin/" + name).c_str(), [=](benchmark::State& s) {

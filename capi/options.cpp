@@ -18,11 +18,25 @@ using O = Options;
 const OptionRow kRows[] = {
     {G::sampling, "temp", "temperature", "--temp", &O::temp, 0, 1000, "",
      "divides the logits; 0 always picks the likeliest token"},
+    {G::sampling, "dynatemp_range", "", "--dynatemp-range", &O::dynatemp_range, 0, 1000, "",
+     "temperature varies by this much around temp with how sure the model is; 0 is off"},
+    {G::sampling, "dynatemp_exponent", "", "--dynatemp-exponent", &O::dynatemp_exponent, 0, 1000, "",
+     "bends how the dynamic temperature follows the entropy"},
     {G::sampling, "top_k", "", "--top-k", &O::top_k, -1, 1e9, "", "keeps the k likeliest tokens; 0 or -1 keeps all"},
     {G::sampling, "top_p", "", "--top-p", &O::top_p, 0, 1, "",
      "keeps the likeliest tokens that together reach this probability"},
     {G::sampling, "min_p", "", "--min-p", &O::min_p, 0, 1, "",
      "keeps tokens at least this many times as likely as the likeliest"},
+    {G::sampling, "typical_p", "typical typ_p", "--typical-p", &O::typical_p, 0, 1, "",
+     "keeps the tokens nearest to the expected surprise that together exceed this probability; 1 is off"},
+    {G::sampling, "tfs_z", "tfs", "--tfs-z", &O::tfs_z, 0, 1, "",
+     "cuts the tail where the curve of probabilities becomes flat; 1 is off"},
+    {G::sampling, "top_n_sigma", "", "--top-n-sigma", &O::top_n_sigma, -1, 1000, "",
+     "keeps logits within this many standard deviations of the best; 0 or -1 is off"},
+    {G::sampling, "xtc_probability", "", "--xtc-probability", &O::xtc_probability, 0, 1, "",
+     "how often the likeliest tokens but the last of them are dropped; 0 is off"},
+    {G::sampling, "xtc_threshold", "", "--xtc-threshold", &O::xtc_threshold, 0, 1, "",
+     "tokens at least this likely count as likely for xtc; above 0.5 it has no effect"},
     {G::sampling, "repeat_penalty", "repetition_penalty", "--repeat-penalty", &O::repeat_penalty, 0.01, 100, "",
      "makes tokens of the recent text less likely; 1 is off"},
     {G::sampling, "presence_penalty", "", "--presence-penalty", &O::presence_penalty, -100, 100, "",
@@ -31,6 +45,31 @@ const OptionRow kRows[] = {
      "subtracted from a token's logit once for each time it is in the recent text"},
     {G::sampling, "penalty_last_n", "repeat_last_n", "--penalty-last-n", &O::penalty_last_n, -1, 1e9, "",
      "tokens that count as recent text; -1 means the whole context, 0 turns the penalties off"},
+    {G::sampling, "dry_multiplier", "", "--dry-multiplier", &O::dry_multiplier, 0, 1000, "",
+     "penalty for going on with a repetition; 0 is off, 0.8 is usual"},
+    {G::sampling, "dry_base", "", "--dry-base", &O::dry_base, 0, 1000, "",
+     "the penalty grows by this factor with each token of the repetition; below 1 counts as 1.75"},
+    {G::sampling, "dry_allowed_length", "", "--dry-allowed-length", &O::dry_allowed_length, 0, 1e9, "",
+     "repetitions up to this many tokens are free"},
+    {G::sampling, "dry_penalty_last_n", "", "--dry-penalty-last-n", &O::dry_penalty_last_n, -1, 1e9, "",
+     "tokens that are searched for repetitions; -1 means the whole context"},
+    {G::sampling, "dry_sequence_breakers", "", "--dry-sequence-breaker", &O::dry_sequence_breakers, 0, 0, "",
+     "texts at which repetitions begin anew (repeatable; the first one given replaces the default)"},
+    {G::sampling, "mirostat", "", "--mirostat", &O::mirostat, 0, 2, "",
+     "1 or 2 picks by that version of mirostat, without truncating steps; 0 is off"},
+    {G::sampling, "mirostat_tau", "", "--mirostat-tau", &O::mirostat_tau, 0, 1000, "",
+     "the surprise in bits that mirostat aims at"},
+    {G::sampling, "mirostat_eta", "", "--mirostat-eta", &O::mirostat_eta, 0, 1000, "", "how fast mirostat follows"},
+    {G::sampling, "adaptive_target", "", "--adaptive-target", &O::adaptive_target, -1, 1, "",
+     "the probability that picked tokens should have on average; negative is off"},
+    {G::sampling, "adaptive_decay", "", "--adaptive-decay", &O::adaptive_decay, 0, 0.99, "",
+     "how long adaptive_target remembers"},
+    {G::sampling, "logit_bias", "", "--logit-bias", &O::logit_bias, 0, 0, "array object",
+     "added to logits: [[token, bias], ...] or {\"token or text\": bias}; false, and -100 or less, bans"},
+    {G::sampling, "samplers", "", "--samplers", &O::samplers, 0, 0, "",
+     "the truncating steps in the order in which they shall run, by name (repeatable)"},
+    {G::sampling, "chain", "", "--chain", &O::chain, 0, 0, "array",
+     "the whole chain, exactly: [{\"type\":\"top_k\",\"top_k\":40}, ..., {\"type\":\"dist\"}]"},
     {G::sampling, "min_keep", "", "--min-keep", &O::min_keep, 1, 1e9, "",
      "truncating steps leave at least this many tokens"},
     {G::sampling, "seed", "", "--seed", &O::seed, -1, kBig, "",
@@ -42,7 +81,7 @@ const OptionRow kRows[] = {
     {G::stopping, "ignore_eos", "", "--ignore-eos", &O::ignore_eos, 0, 0, "", "goes on after end-of-generation tokens"},
     {G::chat, "chat_template", "", "--chat-template", &O::chat_template, 0, 0, "",
      "the chat template instead of the model's own: its text, or the name chatml; on the command line also a file"},
-    {G::chat, "chat_template_kwargs", "template_kwargs", "--template-kwargs", &O::chat_template_kwargs, 0, 0, "",
+    {G::chat, "chat_template_kwargs", "template_kwargs", "--template-kwargs", &O::chat_template_kwargs, 0, 0, "object",
      "variables for the chat template, such as {\"enable_thinking\":false} or {\"tools\":[...]}"},
     {G::model, "ctx_size", "n_ctx", "--ctx", &O::ctx_size, 0, 1073741824.0, "",
      "positions of one sequence; 0 takes the model's own context"},
@@ -112,6 +151,11 @@ bool parse_number(std::string_view text, T& value) {
   return problem == std::errc() && end == text.data() + text.size();
 }
 
+// Of JSON options.
+bool fits(const OptionRow& row, const Json& json) {
+  return any_word(row.choices, [&](std::string_view word) { return word == json.type_name(); });
+}
+
 struct SetText {
   Options& options;
   const OptionRow& row;
@@ -141,13 +185,17 @@ struct SetText {
     options.*member = std::string(text);
     return {};
   }
+  // What is given first replaces the default, what follows is added to it.
   Status operator()(std::vector<std::string> Options::*member) const {
-    (options.*member).emplace_back(text);
+    static const Options defaults;
+    std::vector<std::string>& list = options.*member;
+    if (list == defaults.*member) list.clear();
+    list.emplace_back(text);
     return {};
   }
   Status operator()(JsonText Options::*member) const {
     LINNET_TRY(const Json json, parse_json(text));
-    if (!json.is_object()) return wrong_type(row, json.type_name());
+    if (!fits(row, json)) return wrong_type(row, json.type_name());
     (options.*member).text = std::string(text);
     return {};
   }
@@ -157,7 +205,7 @@ struct SetText {
 Result<std::string> option_text(const OptionRow& row, const Json& value) {
   if (std::holds_alternative<std::string Options::*>(row.member) && value.is_string())
     return std::string(*value.string());
-  if (std::holds_alternative<JsonText Options::*>(row.member) && value.is_object())
+  if (std::holds_alternative<JsonText Options::*>(row.member) && fits(row, value))
     return JsonWriter().value(value).text();
   if (std::holds_alternative<bool Options::*>(row.member) && value.is_boolean())
     return fmt::format("{}", *value.boolean());
@@ -171,7 +219,9 @@ Result<std::string> option_text(const OptionRow& row, const Json& value) {
   return wrong_type(row, value.type_name());
 }
 
-Status set_json(Options& options, const OptionRow& row, const Json& value) {
+}  // namespace
+
+Status set_option(Options& options, const OptionRow& row, const Json& value) {
   if (auto* list = std::get_if<std::vector<std::string> Options::*>(&row.member)) {
     if (!value.is_array()) return wrong_type(row, value.type_name());
     std::vector<std::string> texts;
@@ -184,8 +234,10 @@ Status set_json(Options& options, const OptionRow& row, const Json& value) {
     return {};
   }
   LINNET_TRY(const std::string text, option_text(row, value));
-  return set_option(options, row, text);
+  return set_option(options, row, std::string_view(text));
 }
+
+namespace {
 
 Error unknown_key(std::string_view key) {
   const std::string near = nearest_option(key);
@@ -240,13 +292,14 @@ std::string nearest_option(std::string_view name) {
 std::string_view option_type_name(const OptionRow& row) {
   static constexpr std::string_view names[] = {"a whole number", "a number",        "true or false",
                                                "text",           "a list of texts", "a JSON object"};
-  return names[row.member.index()];
+  if (row.choices == "array") return "a JSON array";
+  return row.choices == "array object" ? "a JSON array or object" : names[row.member.index()];
 }
 
 std::string option_range(const OptionRow& row) {
   if (row.member.index() <= 1)
     return row.high == kNone ? fmt::format("at least {}", row.low) : fmt::format("{} to {}", row.low, row.high);
-  if (row.choices.empty()) return "any";
+  if (row.choices.empty() || std::holds_alternative<JsonText Options::*>(row.member)) return "any";
   std::string words;
   any_word(row.choices, [&](std::string_view word) {
     words += (words.empty() ? "" : ", ") + std::string(word);
@@ -277,6 +330,31 @@ Status set_option(Options& options, const OptionRow& row, std::string_view text)
   return std::visit([&](auto member) { return SetText{options, row, text}(member); }, row.member);
 }
 
+namespace {
+
+// Members of an object stand for themselves, whatever group they are in; {"dynatemp":{"range":0.1}} means
+// dynatemp_range. `prefix`: the names of the objects around it, each with '_' behind it, without the group.
+Status set_members(Options& options, const Json& json, const std::string& prefix) {
+  for (const auto& [key, value] : json.members()) {
+    const std::string name = prefix + key;
+    if (const OptionRow* row = find_option(name)) {
+      LINNET_CHECK(set_option(options, *row, value));
+      continue;
+    }
+    const bool is_group = prefix.empty() && std::any_of(std::begin(kRows), std::end(kRows), [&](const OptionRow& row) {
+                            return same_name(key, option_group_name(row.group));
+                          });
+    const bool is_prefix = std::any_of(std::begin(kRows), std::end(kRows), [&](const OptionRow& row) {
+      return row.key.size() > name.size() && same_name(name + "_", row.key.substr(0, name.size() + 1));
+    });
+    if (!value.is_object() || !(is_group || is_prefix)) return unknown_key(name);
+    LINNET_CHECK(set_members(options, value, is_group ? "" : name + "_"));
+  }
+  return {};
+}
+
+}  // namespace
+
 Status set_options_json(Options& options, std::string_view text) {
   std::vector<std::string> duplicates;
   LINNET_TRY(const Json json, parse_json(text, &duplicates));
@@ -285,21 +363,7 @@ Status set_options_json(Options& options, std::string_view text) {
   if (!json.is_object())
     return fail(Code::json_type, "the configuration is {}, expected an object of options", json.type_name());
   Options changed = options;
-  for (const auto& [key, value] : json.members()) {
-    if (const OptionRow* row = find_option(key)) {
-      LINNET_CHECK(set_json(changed, *row, value));
-      continue;
-    }
-    const bool is_group = std::any_of(std::begin(kRows), std::end(kRows), [&](const OptionRow& row) {
-      return same_name(key, option_group_name(row.group));
-    });
-    if (!is_group || !value.is_object()) return unknown_key(key);
-    for (const auto& [inner, inner_value] : value.members()) {
-      const OptionRow* row = find_option(inner);
-      if (!row) return unknown_key(inner);
-      LINNET_CHECK(set_json(changed, *row, inner_value));
-    }
-  }
+  LINNET_CHECK(set_members(changed, json, ""));
   options = std::move(changed);
   return {};
 }
@@ -328,19 +392,6 @@ Result<KvType> kv_type_of(const Options& options) {
   if (options.kv_type == "f16") return KvType::f16;
   if (options.kv_type == "q8_0") return KvType::q8_0;
   return fail(Code::option_range, "kv_type is \"{}\", expected f32, f16 or q8_0", options.kv_type);
-}
-
-SamplingParams sampling_params(const Options& o) {
-  return {.temperature = static_cast<float>(o.temp),
-          .top_k = static_cast<int32_t>(o.top_k),
-          .top_p = static_cast<float>(o.top_p),
-          .min_p = static_cast<float>(o.min_p),
-          .repeat_penalty = static_cast<float>(o.repeat_penalty),
-          .presence_penalty = static_cast<float>(o.presence_penalty),
-          .frequency_penalty = static_cast<float>(o.frequency_penalty),
-          .penalty_last_n = static_cast<int32_t>(o.penalty_last_n),
-          .min_keep = static_cast<int32_t>(o.min_keep),
-          .seed = o.seed};
 }
 
 EngineOptions engine_options(const Options& o) {

@@ -10,28 +10,49 @@
 #include <vector>
 
 #include "gguf/base/error.h"
+#include "gguf/base/json.h"
 #include "kernels/kernels.h"
 #include "runtime/engine.h"
 #include "runtime/model.h"
 
 namespace linnet {
 
-// An option that is a JSON object, as text.
+// An option that is a JSON object or array, as text.
 struct JsonText {
-  std::string text = "{}";
+  std::string text;
 };
 
 // Every option with its default. A row of the table names each member.
 struct Options {
   // sampling
   double temp = 0.7;
+  double dynatemp_range = 0;
+  double dynatemp_exponent = 1;
   int64_t top_k = 40;
   double top_p = 0.95;
   double min_p = 0.05;
+  double typical_p = 1;
+  double tfs_z = 1;
+  double top_n_sigma = -1;
+  double xtc_probability = 0;
+  double xtc_threshold = 0.1;
   double repeat_penalty = 1.10;
   double presence_penalty = 0;
   double frequency_penalty = 0;
   int64_t penalty_last_n = 64;
+  double dry_multiplier = 0;
+  double dry_base = 1.75;
+  int64_t dry_allowed_length = 2;
+  int64_t dry_penalty_last_n = -1;
+  std::vector<std::string> dry_sequence_breakers = {"\n", ":", "\"", "*"};
+  int64_t mirostat = 0;
+  double mirostat_tau = 5;
+  double mirostat_eta = 0.1;
+  double adaptive_target = -1;
+  double adaptive_decay = 0.9;
+  JsonText logit_bias = {"[]"};
+  std::vector<std::string> samplers;
+  JsonText chain = {"[]"};
   int64_t min_keep = 1;
   int64_t seed = -1;
   // stopping
@@ -40,7 +61,7 @@ struct Options {
   bool ignore_eos = false;
   // chat
   std::string chat_template;
-  JsonText chat_template_kwargs;
+  JsonText chat_template_kwargs = {"{}"};
   // model
   int64_t ctx_size = 2048;
   int64_t batch_size = 512;
@@ -67,7 +88,7 @@ struct OptionRow {
                std::vector<std::string> Options::*, JsonText Options::*>
       member;
   double low, high;          // numbers: accepted range, inclusive
-  std::string_view choices;  // text: accepted words separated by spaces; empty: any
+  std::string_view choices;  // text: accepted words separated by spaces; empty: any. JSON: "object", "array" or both
   std::string_view sentence;
 };
 
@@ -83,6 +104,7 @@ std::string option_value(const OptionRow& row, const Options& options);  // as t
 
 // Sets one option from text, as the command line does. Errors: option_type, option_range.
 Status set_option(Options& options, const OptionRow& row, std::string_view text);
+Status set_option(Options& options, const OptionRow& row, const Json& value);
 // Sets options from a JSON object, nested ({"sampling":{"temp":0.5}}) or flat ({"temp":0.5}). Unknown keys are an error
 // with the nearest known name. Nothing is changed when an error is returned.
 Status set_options_json(Options& options, std::string_view json);
@@ -91,7 +113,8 @@ Status set_options_json(Options& options, std::string_view json);
 std::string options_markdown();
 
 Result<KvType> kv_type_of(const Options& options);
-SamplingParams sampling_params(const Options& options);
+// capi/sampling_options.cpp: reads `logit_bias`, `samplers` and `chain` too.
+Result<SamplingParams> sampling_params(const Options& options);
 EngineOptions engine_options(const Options& options);
 
 }  // namespace linnet

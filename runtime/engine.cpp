@@ -135,9 +135,9 @@ Status Engine::Impl::prepare(Job& job, const Request& r) const {
                 r.max_tokens);
   }
   const Kernels& k = forward->kernels();
-  LINNET_TRY(job.chain, Chain::create(r.sampling, model->tokenizer(), context, {k.max, k.above, k.sum_exp}));
+  LINNET_TRY(job.chain, Chain::create(r.sampling, {model->tokenizer(), context, {k.max, k.above, k.sum_exp}}));
   LINNET_TRY(job.stops, StopStrings::create(r.stop));
-  for (const int32_t token : r.prompt) job.chain->accept(token);
+  for (const int32_t token : r.prompt) job.chain->accept_prompt(token);
   const int64_t room = context - job.prompt_size;
   const bool bounded = r.max_tokens >= 0 && r.max_tokens <= room;
   job.limit = bounded ? r.max_tokens : room;

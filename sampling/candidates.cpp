@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <limits>
+#include <numeric>
+#include <utility>
 
 #include "gguf/base/math.h"
 #include "sampling/philox.h"
@@ -17,11 +20,6 @@ constexpr size_t kBlock = 256;
 // Lists of the usual lengths never allocate.
 constexpr size_t kReserved = 512;
 constexpr float kLowest = std::numeric_limits<float>::lowest();  // of the finite ones: leaves out -inf
-
-template <class A, class B>
-bool better(const A& a, const B& b) {
-  return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
 
 // <= 2^40; vocabularies are below 2^23 (Chain::create), so sums stay below 2^63.
 uint64_t to_weight(float relative) { return uint64_t(int64_t(relative * 0x1p40f)); }
@@ -46,8 +44,10 @@ std::span<float> Candidates::block(size_t b) const {
   return row_.subspan(first, std::min(kBlock, row_.size() - first));
 }
 
-Status Candidates::begin(std::span<float> row, uint64_t seed, uint64_t position) {
+Status Candidates::begin(std::span<float> row, uint64_t seed, uint64_t position, std::span<const int32_t> history) {
   row_ = row;
+  history_ = history;
+  unsettled_ = false;
   is_row_ = true;
   list_.clear();
   seed_ = seed;
@@ -79,7 +79,24 @@ Error Candidates::not_finite() const {
               row_.size(), position_);
 }
 
+Candidate* Candidates::find(int32_t id) {
+  const auto at = std::lower_bound(list_.begin(), list_.end(), id,
+                                   [](const Candidate& c, int32_t wanted) { return c.id < wanted; });
+  return at != list_.end() && at->id == id ? &*at : nullptr;
+}
+
+float Candidates::logit(int32_t id) const {
+  if (is_row_) return row_[size_t(id)];
+  const Candidate* c = const_cast<Candidates*>(this)->find(id);
+  return c ? c->logit : -std::numeric_limits<float>::infinity();
+}
+
 void Candidates::set(int32_t id, float logit) {
+  if (!is_row_) {
+    find(id)->logit = logit;
+    unsettled_ = true;
+    return;
+  }
   float& x = row_[size_t(id)];
   const size_t b = size_t(id) / kBlock;
   const bool was_max = x == maxima_[b];
@@ -88,6 +105,41 @@ void Candidates::set(int32_t id, float logit) {
     maxima_[b] = logit;
   } else if (was_max) {
     maxima_[b] = scans_.max(block(b).data(), int64_t(block(b).size()));
+  }
+}
+
+bool Candidates::settle() {
+  if (is_row_) return max() >= kLowest;
+  if (std::exchange(unsettled_, false)) {
+    std::erase_if(list_, [](const Candidate& c) { return !(c.logit >= kLowest); });
+    list_max_ = kLowest;
+    for (const Candidate& c : list_) list_max_ = std::max(list_max_, c.logit);
+  }
+  return !list_.empty();
+}
+
+void Candidates::mask(std::span<const uint64_t> allowed) {
+  const auto has = [allowed](size_t id) { return (allowed[id / 64] >> (id % 64) & 1) != 0; };
+  if (!is_row_) {
+    for (Candidate& c : list_) {
+      if (!has(size_t(c.id))) c.logit = -std::numeric_limits<float>::infinity();
+    }
+    unsettled_ = true;
+    return;
+  }
+  for (size_t b = 0; b < maxima_.size(); ++b) {
+    const std::span<float> x = block(b);
+    const size_t first = b * kBlock;
+    bool changed = false;
+    for (size_t i = 0; i < x.size(); i += 64) {
+      uint64_t bits = ~allowed[(first + i) / 64];
+      if (x.size() - i < 64) bits &= (uint64_t{1} << (x.size() - i)) - 1;
+      changed |= bits != 0;
+      for (; bits != 0; bits &= bits - 1) {
+        x[i + size_t(__builtin_ctzll(bits))] = -std::numeric_limits<float>::infinity();
+      }
+    }
+    if (changed) maxima_[b] = scans_.max(x.data(), int64_t(x.size()));
   }
 }
 
@@ -101,6 +153,70 @@ int32_t Candidates::best() const {
   const auto b = size_t(std::find(maxima_.begin(), maxima_.end(), top) - maxima_.begin());
   const std::span<float> x = block(b);
   return int32_t(b * kBlock + size_t(std::find(x.begin(), x.end(), top) - x.begin()));
+}
+
+std::vector<Candidate> Candidates::copy() const {
+  if (!is_row_) return list_;
+  std::vector<Candidate> all;
+  for (size_t i = 0; i < row_.size(); ++i) {
+    if (row_[i] >= kLowest) all.push_back({row_[i], int32_t(i)});
+  }
+  return all;
+}
+
+int64_t Candidates::count() const {
+  if (!is_row_) return int64_t(list_.size());
+  return std::count_if(row_.begin(), row_.end(), [](float x) { return x >= kLowest; });
+}
+
+double Candidates::entropy() const {
+  // With d = l - max and Z = sum e^d: -sum p ln p = ln Z - (sum d e^d) / Z.
+  const float shift = max();
+  double total = 0, weighted = 0;
+  const auto add = [&](float l) {
+    if (!(l >= kLowest)) return;
+    const auto w = double(math::exp(l - shift));
+    total += w;
+    weighted += w * (double(l) - double(shift));
+  };
+  if (is_row_) {
+    std::for_each(row_.begin(), row_.end(), add);
+  } else {
+    for (const Candidate& c : list_) add(c.logit);
+  }
+  return std::max(0.0, math::log(total) - weighted / total);
+}
+
+Candidates::Moments Candidates::moments() const {
+  // Relative to the maximum, so that one pass is exact enough. Lanes let the compiler use vectors.
+  constexpr size_t kLanes = 16;
+  const auto shift = double(max());
+  double sums[kLanes] = {}, squares[kLanes] = {}, counts[kLanes] = {};
+  const auto add = [&](size_t lane, float l) {
+    const bool finite = l >= kLowest;
+    const double d = finite ? double(l) - shift : 0;
+    sums[lane] += d;
+    squares[lane] += d * d;
+    counts[lane] += finite ? 1 : 0;
+  };
+  if (is_row_) {
+    size_t i = 0;
+    for (; i + kLanes <= row_.size(); i += kLanes) {
+      for (size_t j = 0; j < kLanes; ++j) add(j, row_[i + j]);
+    }
+    for (size_t j = 0; i + j < row_.size(); ++j) add(j, row_[i + j]);
+  } else {
+    for (size_t i = 0; i < list_.size(); ++i) add(i % kLanes, list_[i].logit);
+  }
+  for (size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (size_t j = 0; j < half; ++j) {
+      sums[j] += sums[j + half];
+      squares[j] += squares[j + half];
+      counts[j] += counts[j + half];
+    }
+  }
+  const double mean = sums[0] / counts[0];
+  return {shift + mean, std::sqrt(std::max(0.0, squares[0] / counts[0] - mean * mean))};
 }
 
 void Candidates::divide(float t) {
@@ -152,8 +268,45 @@ void Candidates::keep_best(int64_t k) {
   if (count >= list_.size()) return;
   order_ = list_;
   const auto worst = order_.begin() + int64_t(count) - 1;
-  std::nth_element(order_.begin(), worst, order_.end(), better<Candidate, Candidate>);
+  std::nth_element(order_.begin(), worst, order_.end(), better);
   keep_down_to(worst->logit, worst->id);
+}
+
+void Candidates::make_list() {
+  if (is_row_) collect(kLowest);
+}
+
+std::span<const double> Candidates::probabilities() {
+  make_list();
+  probabilities_.clear();
+  double total = 0;
+  for (const Candidate& c : list_) {
+    probabilities_.push_back(double(math::exp(c.logit - list_max_)));
+    total += probabilities_.back();
+  }
+  for (double& p : probabilities_) p /= total;
+  return probabilities_;
+}
+
+std::span<const int32_t> Candidates::best_first(size_t n) {
+  make_list();
+  indices_.resize(list_.size());
+  std::iota(indices_.begin(), indices_.end(), 0);
+  n = std::min(n, indices_.size());
+  const auto by_logit = [this](int32_t a, int32_t b) { return better(list_[size_t(a)], list_[size_t(b)]); };
+  std::partial_sort(indices_.begin(), indices_.begin() + int64_t(n), indices_.end(), by_logit);
+  return std::span(indices_).first(n);
+}
+
+void Candidates::keep_marked(std::span<const uint8_t> marks) {
+  size_t kept = 0;
+  list_max_ = kLowest;
+  for (size_t i = 0; i < list_.size(); ++i) {
+    if (!marks[i]) continue;
+    list_[kept] = list_[i];
+    list_max_ = std::max(list_max_, list_[kept++].logit);
+  }
+  list_.resize(kept);
 }
 
 void Candidates::keep_above(float threshold, int64_t min_keep) {
@@ -173,7 +326,7 @@ uint64_t Candidates::weigh_list() {
   weighed_.clear();
   uint64_t total = 0;
   for (const Candidate& c : list_) {
-    weighed_.push_back({c.logit, c.id, weight(c.logit, list_max_)});
+    weighed_.push_back({-double(c.logit), c.id, weight(c.logit, list_max_)});
     total += weighed_.back().weight;
   }
   return total;
@@ -205,17 +358,18 @@ void Candidates::collect_share(uint64_t target, int64_t min_keep) {
   weigh_list();
 }
 
-void Candidates::keep_share(float share, int64_t min_keep) {
-  const uint64_t total = is_row_ ? weigh_row() : weigh_list();
-  auto target = uint64_t(std::ceil(double(share) * double(total)));
-  if (is_row_) collect_share(target, min_keep);
-  // The answer is in (kept, bound]; the first `kept` of weighed_ are the best, and `target` is what they leave to
-  // reach.
+// How many of weighed_ are the fewest, by rank and id, that weigh at least `target` and are at least min_keep; they
+// are its first ones then, and the last of them is the worst.
+size_t Candidates::fewest(uint64_t target, int64_t min_keep) {
   const auto at = [this](size_t i) { return weighed_.begin() + int64_t(i); };
+  const auto before = [](const Weighed& a, const Weighed& b) {
+    return a.rank < b.rank || (a.rank == b.rank && a.id < b.id);
+  };
+  // The answer is in (kept, bound]; the first `kept` of weighed_ come first, and `target` is what they leave to reach.
   size_t kept = 0, bound = weighed_.size();
   while (bound - kept > 1) {
     const size_t middle = kept + (bound - kept) / 2;
-    std::nth_element(at(kept), at(middle), at(bound), better<Weighed, Weighed>);
+    std::nth_element(at(kept), at(middle), at(bound), before);
     uint64_t sum = 0;
     for (size_t i = kept; i < middle; ++i) sum += weighed_[i].weight;
     if (sum >= target) {
@@ -225,10 +379,56 @@ void Candidates::keep_share(float share, int64_t min_keep) {
       kept = middle;
     }
   }
-  const size_t count = std::max(bound, size_t(min_keep));
-  if (count >= weighed_.size()) return;
-  std::nth_element(weighed_.begin(), at(count - 1), weighed_.end(), better<Weighed, Weighed>);
-  keep_down_to(weighed_[count - 1].logit, weighed_[count - 1].id);
+  const size_t count = std::min(std::max(bound, size_t(min_keep)), weighed_.size());
+  std::nth_element(weighed_.begin(), at(count - 1), weighed_.end(), before);
+  return count;
+}
+
+void Candidates::keep_share(double share, int64_t min_keep) {
+  const uint64_t total = is_row_ ? weigh_row() : weigh_list();
+  const auto target = uint64_t(std::ceil(share * (1 - kSlack) * double(total)));
+  if (is_row_) collect_share(target, min_keep);
+  const size_t count = fewest(target, min_keep);
+  if (count < weighed_.size()) keep_down_to(float(-weighed_[count - 1].rank), weighed_[count - 1].id);
+}
+
+void Candidates::keep_share_by(std::span<const double> ranks, double share, bool more, int64_t min_keep) {
+  const uint64_t total = weigh_list();
+  for (size_t i = 0; i < ranks.size(); ++i) weighed_[i].rank = ranks[i];
+  const uint64_t target = more ? uint64_t(share * (1 + kSlack) * double(total)) + 1
+                               : uint64_t(std::ceil(share * (1 - kSlack) * double(total)));
+  const size_t count = fewest(target, min_keep);
+  const Weighed worst = weighed_[count - 1];
+  size_t kept = 0;
+  list_max_ = kLowest;
+  for (size_t i = 0; i < list_.size(); ++i) {
+    if (ranks[i] > worst.rank || (ranks[i] == worst.rank && list_[i].id > worst.id)) continue;
+    list_[kept] = list_[i];
+    list_max_ = std::max(list_max_, list_[kept++].logit);
+  }
+  list_.resize(kept);
+}
+
+double Candidates::logit_at(double p) {
+  const auto total = double(is_row_ ? weigh_row() : weigh_list()) * 0x1p-40;
+  return double(max()) + math::log(p * total);
+}
+
+std::span<const Candidate> Candidates::above(float threshold) {
+  order_.clear();
+  if (!is_row_) {
+    std::copy_if(list_.begin(), list_.end(), std::back_inserter(order_),
+                 [threshold](const Candidate& c) { return c.logit >= threshold; });
+    return order_;
+  }
+  for (size_t b = 0; b < maxima_.size(); ++b) {
+    if (!(maxima_[b] >= threshold)) continue;
+    const std::span<float> x = block(b);
+    for (size_t i = 0; i < x.size(); ++i) {
+      if (x[i] >= threshold) order_.push_back({x[i], int32_t(b * kBlock + i)});
+    }
+  }
+  return order_;
 }
 
 int32_t Candidates::draw(std::array<uint64_t, 2> random) {

@@ -9,6 +9,8 @@
 // - Weight of a token: floor(exp(logit - max) * 2^40), an integer, so sums of weights do not depend on their order. A
 //   token 2^40 times less likely than the best weighs nothing and is never drawn.
 // - Weight of a block of the row: floor(sum_exp(block, max) * 2^40).
+// - Borders (a share of the weight, a ratio, a probability) have a slack of 2^-20 of their value, in the direction that
+//   makes what is equal but for rounding count as equal: logits are floats.
 // A logit of -inf is a masked token: no candidate, and never in the list.
 #pragma once
 
@@ -27,28 +29,63 @@ struct Candidate {
   int32_t id;
 };
 
+// Of equal logits the lower id is better.
+inline bool better(const Candidate& a, const Candidate& b) {
+  return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
+
 // Buffers are kept from token to token. Not thread-safe; every chain has its own.
 class Candidates {
  public:
+  static constexpr double kSlack = 0x1p-20;
+
   explicit Candidates(const Scans& scans);
 
   // Starts with a row [vocabulary size], which must stay valid until the token is picked and is changed in place. Seed
-  // and position (of the token to pick) are what random() is a function of. Fails with logits_not_finite when a logit
-  // is NaN or +inf, or all are -inf.
-  Status begin(std::span<float> row, uint64_t seed, uint64_t position);
+  // and position (of the token to pick) are what random() is a function of; `history` are the tokens before it, as far
+  // as the steps were told of them. Fails with logits_not_finite when a logit is NaN or +inf, or all are -inf.
+  Status begin(std::span<float> row, uint64_t seed, uint64_t position, std::span<const int32_t> history = {});
+  std::span<const int32_t> history() const { return history_; }
+  int32_t vocabulary_size() const { return int32_t(row_.size()); }
 
   // --- the row, before the first truncation ---
   bool is_row() const { return is_row_; }
-  float logit(int32_t id) const { return row_[size_t(id)]; }
-  // The new logit must be finite or -inf.
-  void set(int32_t id, float logit);
 
   // --- the list, after it ---
   std::span<const Candidate> list() const { return list_; }
+  // Makes the list of all candidates, if it is not there yet.
+  void make_list();
+  // p of each of list(), which is made if it is not there. In double, summed in the order of ids. Stays until the next
+  // call.
+  std::span<const double> probabilities();
+  // Indices into list() of its n best, best first. Valid until the next change.
+  std::span<const int32_t> best_first(size_t n);
+  // Keeps those of list() whose mark is not 0; at least one must have one.
+  void keep_marked(std::span<const uint8_t> marks);
+  // Keeps the fewest of list() whose weight is at least (`more`: more than) `share` of all, taking those with the
+  // smallest rank first (of equal ranks, the lower id), but at least min_keep. One rank per element of list().
+  void keep_share_by(std::span<const double> ranks, double share, bool more, int64_t min_keep);
 
   // --- both ---
+  // Of a token that is no candidate: -inf.
+  float logit(int32_t id) const;
+  // Of a candidate. The new logit must be finite, or -inf, which takes it out.
+  void set(int32_t id, float logit);
+  // Takes out the tokens whose bit is 0; [vocabulary size / 64, rounded up].
+  void mask(std::span<const uint64_t> allowed);
   float max() const;
   int32_t best() const;
+  // All of them, in the order of ids.
+  std::vector<Candidate> copy() const;
+  // How many there are.
+  int64_t count() const;
+  // -sum p ln p, in nats.
+  double entropy() const;
+  // Mean and standard deviation (of the population) of the logits.
+  struct Moments {
+    double mean, deviation;
+  };
+  Moments moments() const;
   // logit <- (logit - max) / t, t > 0: the maximum becomes 0, so that no t overflows.
   void divide(float t);
   // Keeps the k best, k >= 1.
@@ -56,12 +93,18 @@ class Candidates {
   // Keeps logits >= threshold, but at least the min_keep best.
   void keep_above(float threshold, int64_t min_keep);
   // Keeps the fewest best whose weight is at least `share` of all, but at least min_keep.
-  void keep_share(float share, int64_t min_keep);
+  void keep_share(double share, int64_t min_keep);
+  // The logit of a token whose probability is p: l = max + ln(p Z).
+  double logit_at(double p);
+  // The candidates with logits >= threshold, in the order of ids. Valid until the next call.
+  std::span<const Candidate> above(float threshold);
   // The token at random[0] / 2^64 of the running sum of weights, in the order of ids. In a row, random[0] finds the
   // block in this manner and random[1] the token in the block (whose weights are then relative to its own maximum).
   int32_t draw(std::array<uint64_t, 2> random);
   // Uniform bits: a function of seed, position and stream only. Every random step has a stream of its own.
   std::array<uint64_t, 2> random(uint32_t stream) const;
+  // After a step: what set() has taken out leaves the list. False when nothing is left.
+  bool settle();
 
   // The selector's choice.
   void pick(int32_t id) { picked_ = id; }
@@ -69,31 +112,37 @@ class Candidates {
 
  private:
   struct Weighed {
-    float logit;
+    double rank;
     int32_t id;
     uint64_t weight;
   };
 
   std::span<float> block(size_t b) const;
   Error not_finite() const;
+  Candidate* find(int32_t id);
   void collect(float threshold);
   void keep_down_to(float logit, int32_t id);
   void collect_share(uint64_t target, int64_t min_keep);
+  size_t fewest(uint64_t target, int64_t min_keep);
   uint64_t weigh_list();
   uint64_t weigh_row();
 
   Scans scans_;
   std::span<float> row_;
+  std::span<const int32_t> history_;
   std::vector<float> maxima_;  // [blocks] of row_
   bool is_row_ = true;
-  std::vector<Candidate> list_;
+  std::vector<Candidate> list_;  // in the order of ids
   float list_max_ = 0;
+  bool unsettled_ = false;  // list_ has been changed by set()
   uint64_t seed_ = 0;
   uint64_t position_ = 0;
   int32_t picked_ = -1;
 
   std::vector<float> ranks_;             // copy of maxima_ for selection
   std::vector<Candidate> order_;         // copy of list_ for selection
+  std::vector<int32_t> indices_;         // for best_first()
+  std::vector<double> probabilities_;    // [list_]
   std::vector<Weighed> weighed_;         // list_ with weights
   std::vector<uint64_t> block_weights_;  // [blocks]
 };

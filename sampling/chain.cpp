@@ -1,10 +1,16 @@
 #include "sampling/chain.h"
 
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <limits>
+#include <map>
 #include <random>
 #include <utility>
 
+#include <fmt/ranges.h>
+
+#include "sampling/sampler_cache.h"
 #include "sampling/steps.h"
 
 namespace linnet {
@@ -12,23 +18,44 @@ namespace {
 
 // Sums of weights of 2^40 each must stay below 2^63 (sampling/candidates.h).
 constexpr int32_t kMostTokens = (1 << 23) - 1;
+constexpr size_t kMostSteps = 64;
 
-Status check_common(const SamplingParams& p, const SamplingVocabulary& vocabulary, int64_t context) {
-  if (vocabulary.size() < 1 || vocabulary.size() > kMostTokens) {
+Status check_common(const SamplingParams& p, const ChainInput& in) {
+  if (in.vocabulary.size() < 1 || in.vocabulary.size() > kMostTokens) {
     return fail(Code::invalid_argument, "the vocabulary has {} tokens: a sampler chain takes 1 to {}",
-                vocabulary.size(), kMostTokens);
+                in.vocabulary.size(), kMostTokens);
   }
-  if (context < 1) {
+  if (in.context < 1) {
     return fail(Code::invalid_argument, "the context size given to the sampler chain is {}: expected at least 1 token",
-                context);
-  }
-  if (p.min_keep < 1) {
-    return fail(Code::option_range, "min_keep is {}: expected at least 1, the number of tokens that truncation leaves",
-                p.min_keep);
+                in.context);
   }
   if (p.seed < -1) {
     return fail(Code::option_range, "seed is {}: expected a number from 0 to {}, or -1 to have one chosen at random",
                 p.seed, std::numeric_limits<int64_t>::max());
+  }
+  if (p.chain.size() > kMostSteps) {
+    return fail(Code::option_range, "the chain has {} steps: at most {} are run", p.chain.size(), kMostSteps);
+  }
+  return {};
+}
+
+Status check_min_keep(const SamplingParams& p) {
+  if (p.min_keep >= 1) return {};
+  return fail(Code::option_range, "min_keep is {}: expected at least 1, the number of tokens that truncation leaves",
+              p.min_keep);
+}
+
+// Rules between parameters of different steps.
+Status check_together(const SamplingParams& p) {
+  LINNET_CHECK(check_min_keep(p));
+  if (p.mirostat < 0 || p.mirostat > 2) {
+    return fail(Code::option_range, "mirostat is {}: expected 0 (off), 1 or 2 (that version)", p.mirostat);
+  }
+  if (p.mirostat > 0 && p.adaptive_target >= 0) {
+    return fail(Code::option_range,
+                "mirostat is {} and adaptive_target is {}: expected one of the two, since each picks the token; set "
+                "mirostat to 0 or adaptive_target to -1",
+                p.mirostat, p.adaptive_target);
   }
   return {};
 }
@@ -44,30 +71,122 @@ Result<uint64_t> choose_seed() {
   }
 }
 
+void note_step(const SamplingParams& p, std::vector<std::string>& notes) {
+  if (p.xtc_probability > 0 && p.xtc_threshold > 0.5) {
+    notes.push_back(fmt::format("xtc has no effect: no two tokens can reach the threshold {} at once; 0.1 is usual",
+                                p.xtc_threshold));
+  }
+  if (p.dry_base < 1) {
+    notes.push_back(fmt::format("dry_base {} is replaced by {}: below 1 a longer repetition would cost less",
+                                p.dry_base, SamplingParams{}.dry_base));
+  }
+  if (p.dry_multiplier > 0 && p.dry_sequence_breakers.empty()) {
+    notes.push_back("dry runs without sequence breakers: line breaks and names of speakers count as repetitions");
+  }
+}
+
 std::vector<std::string> find_notes(const SamplingParams& p) {
   std::vector<std::string> notes;
-  if (p.temperature <= 0 && p.seed >= 0) {
-    notes.push_back(fmt::format("seed {} has no effect: temperature 0 always picks the likeliest token", p.seed));
+  if (!p.chain.empty()) {
+    for (const StepSpec& step : p.chain) {
+      if (step.type == Xtc::kName || step.type == Dry::kName) note_step(step.params, notes);
+    }
+    return notes;
   }
-  if (p.temperature > 0 && p.top_k > 0 && p.min_keep > p.top_k) {
+  note_step(p, notes);
+  if (p.mirostat > 0) {
+    notes.push_back(
+        fmt::format("with mirostat {} the steps top_n_sigma, top_k, tfs_z, typical_p, top_p, min_p and xtc do not run",
+                    p.mirostat));
+  } else if (p.temperature <= 0 && p.seed >= 0) {
+    notes.push_back(fmt::format("seed {} has no effect: temperature 0 always picks the likeliest token", p.seed));
+  } else if (p.temperature > 0 && p.top_k > 0 && p.min_keep > p.top_k) {
     notes.push_back(
         fmt::format("min_keep {} cannot be reached: top_k leaves {} tokens before it applies", p.min_keep, p.top_k));
   }
   return notes;
 }
 
-// Appends the steps of the list that the parameters switch on. All are made, so that all parameters are checked.
-template <size_t i = 0>
-Status make_steps(const StepInput& input, std::vector<Step>& steps) {
-  if constexpr (i < std::variant_size_v<Step>) {
-    LINNET_TRY(auto step, (std::variant_alternative_t<i, Step>::make(input)));
-    if (step) steps.emplace_back(*std::move(step));
-    return make_steps<i + 1>(input, steps);
+// The steps that a chain without explicit steps may have (steps that turn out neutral are left out).
+std::vector<std::string_view> default_steps(const SamplingParams& p) {
+  std::vector<std::string_view> names = {LogitBiases::kName, Penalties::kName, Dry::kName};
+  const auto add = [&names](std::initializer_list<std::string_view> more) { names.insert(names.end(), more); };
+  const std::string_view temperature = p.dynatemp_range > 0 ? DynamicTemperature::kName : Temperature::kName;
+  if (p.temperature <= 0) {
+    add({Greedy::kName});
+  } else if (p.mirostat > 0) {
+    add({temperature, p.mirostat == 1 ? Mirostat1::kName : Mirostat2::kName});
+  } else {
+    add({TopNSigma::kName, TopK::kName, TailFree::kName, Typical::kName, TopP::kName, MinP::kName, Xtc::kName,
+         temperature, p.adaptive_target >= 0 ? AdaptiveP::kName : Dist::kName});
   }
-  return {};
+  return names;
+}
+
+template <size_t... i>
+constexpr auto names_of(std::index_sequence<i...>) {
+  return std::array{std::variant_alternative_t<i, Step>::kName...};
+}
+constexpr auto kNames = names_of(std::make_index_sequence<std::variant_size_v<Step>>());
+
+template <size_t i = 0>
+Result<Step> make_step(std::string_view name, const StepInput& input) {
+  if constexpr (i < kNames.size()) {
+    if (name != kNames[i]) return make_step<i + 1>(name, input);
+    LINNET_TRY(Step step, (std::variant_alternative_t<i, Step>::make(input)));
+    return step;
+  } else {
+    return fail(Code::sampler_unknown, "there is no sampler step \"{}\"; there are {}", name, fmt::join(kNames, ", "));
+  }
+}
+
+bool neutral(const Step& step) {
+  return std::visit([](const auto& s) { return s.neutral(); }, step);
+}
+
+bool selects(const Step& step) {
+  return std::visit(
+      [](const auto& s) {
+        return requires { s.kSelects; };
+      },
+      step);
+}
+
+std::string_view name_of(const Step& step) { return kNames[step.index()]; }
+
+// All are made, so that all parameters are checked, also of steps that do not run.
+Result<std::vector<Step>> default_chain(const SamplingParams& p, const ChainInput& in) {
+  LINNET_CHECK(check_together(p));
+  const std::vector<std::string_view> wanted = default_steps(p);
+  std::vector<Step> steps;
+  for (const std::string_view name : kNames) {
+    LINNET_TRY(Step step, make_step(name, StepInput{p, in.vocabulary, in.context, 0, in.cache}));
+    if (std::find(wanted.begin(), wanted.end(), name) != wanted.end() && !neutral(step))
+      steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+Result<std::vector<Step>> explicit_chain(const SamplingParams& p, const ChainInput& in) {
+  std::vector<Step> steps;
+  std::map<std::string, uint32_t> repetitions;
+  for (const StepSpec& spec : p.chain) {
+    LINNET_CHECK(check_min_keep(spec.params));
+    if (!steps.empty() && selects(steps.back())) {
+      return fail(Code::option_range,
+                  "the chain goes on with \"{}\" after \"{}\": expected the step that picks the token to be the last",
+                  spec.type, name_of(steps.back()));
+    }
+    LINNET_TRY(Step step, make_step(spec.type, StepInput{spec.params, in.vocabulary, in.context,
+                                                         repetitions[spec.type]++, in.cache}));
+    steps.push_back(std::move(step));
+  }
+  return steps;
 }
 
 }  // namespace
+
+std::span<const std::string_view> step_names() { return kNames; }
 
 struct Chain::Impl {
   uint64_t seed;
@@ -75,6 +194,7 @@ struct Chain::Impl {
   Scans scans;
   std::vector<std::string> notes;
   std::vector<Step> steps;
+  std::vector<int32_t> history;
   Candidates candidates;
 };
 
@@ -83,44 +203,70 @@ Chain::Chain(Chain&&) noexcept = default;
 Chain& Chain::operator=(Chain&&) noexcept = default;
 Chain::~Chain() = default;
 
-Result<Chain> Chain::create(const SamplingParams& params, const SamplingVocabulary& vocabulary, int64_t context,
-                            Scans scans) {
-  LINNET_CHECK(check_common(params, vocabulary, context));
-  std::vector<Step> steps;
-  LINNET_CHECK(make_steps(StepInput{params, context}, steps));
+Result<Chain> Chain::create(const SamplingParams& params, const ChainInput& input) {
+  LINNET_CHECK(check_common(params, input));
+  LINNET_TRY(auto steps, params.chain.empty() ? default_chain(params, input) : explicit_chain(params, input));
   auto seed = uint64_t(params.seed);
   if (params.seed < 0) { LINNET_TRY(seed, choose_seed()); }
-  return Chain(std::unique_ptr<Impl>(
-      new Impl{seed, vocabulary.size(), scans, find_notes(params), std::move(steps), Candidates(scans)}));
+  auto impl = std::make_unique<Impl>(seed, input.vocabulary.size(), input.scans, find_notes(params), std::move(steps),
+                                     std::vector<int32_t>(), Candidates(input.scans));
+  impl->history.reserve(size_t(std::min<int64_t>(input.context, 4096)));
+  return Chain(std::move(impl));
 }
 
 Chain Chain::clone() const {
   // The candidates are working memory of one call, not state.
   const Impl& from = *impl_;
-  return Chain(std::unique_ptr<Impl>(
-      new Impl{from.seed, from.vocabulary_size, from.scans, from.notes, from.steps, Candidates(from.scans)}));
+  return Chain(std::make_unique<Impl>(from.seed, from.vocabulary_size, from.scans, from.notes, from.steps, from.history,
+                                      Candidates(from.scans)));
 }
 
 uint64_t Chain::seed() const { return impl_->seed; }
+std::span<const int32_t> Chain::history() const { return impl_->history; }
+bool Chain::selects() const { return !impl_->steps.empty() && linnet::selects(impl_->steps.back()); }
 
-void Chain::accept(int32_t token) {
+void Chain::accept(int32_t token, bool generated) {
   if (token < 0 || token >= impl_->vocabulary_size) return;
+  impl_->history.push_back(token);
   for (Step& step : impl_->steps) {
     std::visit(
-        [token](auto& s) {
-          if constexpr (requires { s.accept(token); }) s.accept(token);
+        [&](auto& s) {
+          if constexpr (requires { s.accept(Accepted{}); }) s.accept(Accepted{impl_->history, generated});
         },
         step);
   }
 }
 
-Result<int32_t> Chain::sample(float* logits, uint64_t position) {
-  Candidates& candidates = impl_->candidates;
-  LINNET_CHECK(candidates.begin({logits, size_t(impl_->vocabulary_size)}, impl_->seed, position));
-  for (Step& step : impl_->steps) {
-    std::visit([&candidates](auto& s) { s.apply(candidates); }, step);
+void Chain::rewind(int64_t tokens) {
+  std::vector<int32_t>& history = impl_->history;
+  for (; tokens > 0 && !history.empty(); --tokens) {
+    for (Step& step : impl_->steps) {
+      std::visit(
+          [&](auto& s) {
+            if constexpr (requires { s.rewind(std::span<const int32_t>()); }) s.rewind(history);
+          },
+          step);
+    }
+    history.pop_back();
   }
-  return candidates.picked();
+}
+
+Result<int32_t> Chain::sample(float* logits, uint64_t position, const StepObserver& observer) {
+  Candidates& c = impl_->candidates;
+  LINNET_CHECK(c.begin({logits, size_t(impl_->vocabulary_size)}, impl_->seed, position, impl_->history));
+  if (observer) observer("logits", c);
+  for (Step& step : impl_->steps) {
+    std::visit([&c](auto& s) { s.apply(c); }, step);
+    if (linnet::selects(step)) break;
+    if (!c.settle()) {
+      return fail(Code::grammar_dead_end,
+                  "no token is left for position {} after the step {}: it forbids all that the steps before it left; "
+                  "allow more tokens, or put it earlier in the chain",
+                  position, std::visit([](const auto& s) { return s.describe(); }, step));
+    }
+    if (observer) observer(name_of(step), c);
+  }
+  return c.picked();
 }
 
 std::vector<std::string> Chain::describe() const {

@@ -5,29 +5,49 @@
 // counter = token position and step index), so clones, rewinds and batch mates cannot change them: same seed, same
 // text. Definitions and defaults: docs/sampling.md.
 //
-// A Chain belongs to one sequence and is not thread-safe; different chains share nothing, so the rows of a batch may be
-// sampled in parallel. After the first tokens sample() and accept() allocate nothing, except where a window or a
-// candidate list grows beyond anything it was before.
+// The default chain is bias, penalties, DRY, then, unless temperature is 0 (greedy), top_n_sigma, top_k, tfs_z,
+// typical_p, top_p, min_p, xtc, temperature (or dynatemp) and dist (or adaptive_p), without those that are off. With
+// mirostat it is bias, penalties, DRY, temperature and mirostat. SamplingParams::chain replaces all of it.
+//
+// A Chain belongs to one sequence and is not thread-safe; different chains share nothing that changes, so the rows of a
+// batch may be sampled in parallel. After the first tokens sample() and accept() allocate nothing, except where the
+// text, a window or a candidate list grows beyond anything it was before.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gguf/base/error.h"
+#include "sampling/candidates.h"
 #include "sampling/params.h"
 #include "sampling/scans.h"
 #include "sampling/vocabulary.h"
 
 namespace linnet {
 
+class SamplerCache;
+
+// What a chain is made for, beside its parameters.
+struct ChainInput {
+  const SamplingVocabulary& vocabulary;  // outlives the chain
+  int64_t context;                       // what a window of -1 means, and the longest window; >= 1
+  Scans scans = Scans::scalar();
+  SamplerCache* cache =
+      nullptr;  // shares what is costly to make between chains of one vocabulary; used by create() only
+};
+
+// Sees the candidates as a step leaves them.
+using StepObserver = std::function<void(std::string_view step, const Candidates&)>;
+
 class Chain {
  public:
-  // Every parameter is checked: NaN, infinities, ranges and cross-rules; the error names the parameter. `context` is
-  // what a window of -1 means, and the longest window. The vocabulary must outlive the chain.
-  static Result<Chain> create(const SamplingParams& params, const SamplingVocabulary& vocabulary, int64_t context,
-                              Scans scans = Scans::scalar());
+  // Every parameter is checked: NaN, infinities, ranges and cross-rules; the error names the parameter.
+  static Result<Chain> create(const SamplingParams& params, const ChainInput& input);
   Chain(Chain&&) noexcept;
   Chain& operator=(Chain&&) noexcept;
   ~Chain();
@@ -35,15 +55,23 @@ class Chain {
   // A copy with the same state and the same future draws.
   Chain clone() const;
   uint64_t seed() const;
+  // Whether the last step picks a token; only an explicit chain may lack one.
+  bool selects() const;
 
-  // Tells every step of a token that is now part of the text: prompt tokens too. Ids outside the vocabulary are
-  // ignored.
-  void accept(int32_t token);
+  // Tells every step of a token that is now part of the text. Ids outside the vocabulary are ignored.
+  void accept(int32_t token) { accept(token, true); }
+  void accept_prompt(int32_t token) { accept(token, false); }
+  // The tokens accepted so far.
+  std::span<const int32_t> history() const;
+  // Takes the last tokens back, at most all: every step is as it was before them.
+  void rewind(int64_t tokens);
 
   // Picks the next token from logits [vocabulary size], which are changed in place. `position` is the absolute position
   // the picked token will have (the counter of the draw). Fails with logits_not_finite when a logit is NaN or +inf, or
-  // none is finite; -inf is a masked token. The picked token is not accepted yet.
-  Result<int32_t> sample(float* logits, uint64_t position);
+  // none is finite; -inf is a masked token; with grammar_dead_end when a step leaves no token. The picked token is not
+  // accepted yet. -1 where the chain does not select. `observer` is called before the first step (as "logits") and
+  // after each step that is no selector.
+  Result<int32_t> sample(float* logits, uint64_t position, const StepObserver& observer = {});
 
   // The rows that describe the chain, in order, for status output and logs: "top_k(40)", ...
   std::vector<std::string> describe() const;
@@ -54,6 +82,7 @@ class Chain {
  private:
   struct Impl;
   explicit Chain(std::unique_ptr<Impl> impl);
+  void accept(int32_t token, bool generated);
   std::unique_ptr<Impl> impl_;
 };
 

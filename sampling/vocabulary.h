@@ -18,4 +18,17 @@ class SamplingVocabulary {
   virtual std::vector<int32_t> tokenize(std::string_view text) const = 0;
 };
 
+// Tokens without texts: for logits of which nothing but their number is known.
+class PlainVocabulary : public SamplingVocabulary {
+ public:
+  explicit PlainVocabulary(int32_t size) : size_(size) {}
+  int32_t size() const override { return size_; }
+  std::string_view bytes(int32_t) const override { return {}; }
+  bool is_eog(int32_t) const override { return false; }
+  std::vector<int32_t> tokenize(std::string_view) const override { return {}; }
+
+ private:
+  int32_t size_;
+};
+
 }  // namespace linnet

@@ -1,7 +1,6 @@
 #include "sampling/window.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace linnet {
 namespace {
@@ -18,22 +17,22 @@ size_t hash(int32_t token) {
 
 CountedWindow::CountedWindow(int64_t length) : length_(length) {
   const auto reserved = size_t(std::min(length, kReserved));
-  ring_.reserve(reserved);
   entries_.reserve(reserved);
   size_t slots = 16;
   while (slots < 2 * reserved) slots *= 2;
   slots_.assign(slots, -1);
 }
 
-void CountedWindow::add(int32_t token) {
+void CountedWindow::add(std::span<const int32_t> text) {
   if (length_ == 0) return;
-  if (int64_t(ring_.size()) < length_) {
-    ring_.push_back(token);
-  } else {
-    forget(std::exchange(ring_[oldest_], token));
-    if (++oldest_ == ring_.size()) oldest_ = 0;
-  }
-  count(token);
+  if (int64_t(text.size()) > length_) forget(text[text.size() - 1 - size_t(length_)]);
+  count(text.back());
+}
+
+void CountedWindow::remove(std::span<const int32_t> text) {
+  if (length_ == 0) return;
+  forget(text.back());
+  if (int64_t(text.size()) > length_) count(text[text.size() - 1 - size_t(length_)]);
 }
 
 size_t CountedWindow::find(int32_t token) const {

@@ -7,8 +7,8 @@
 
 namespace linnet {
 
-// A ring of tokens beside a hash table of counts: adding a token (and forgetting the oldest) takes constant time, and
-// going over the distinct tokens touches nothing else. Memory grows with the text, up to the window.
+// A hash table of counts that follows a text: a token more or less takes constant time, and going over the distinct
+// tokens touches nothing else. Memory grows with the text, up to the window. The text itself is the caller's.
 class CountedWindow {
  public:
   struct Entry {
@@ -19,7 +19,10 @@ class CountedWindow {
   // length >= 0.
   explicit CountedWindow(int64_t length);
   int64_t length() const { return length_; }
-  void add(int32_t token);
+  // text.back() is new.
+  void add(std::span<const int32_t> text);
+  // text.back() is about to go: undoes add(text).
+  void remove(std::span<const int32_t> text);
   // The distinct tokens, in no particular order.
   std::span<const Entry> entries() const { return entries_; }
 
@@ -31,8 +34,6 @@ class CountedWindow {
   void grow();
 
   int64_t length_;
-  std::vector<int32_t> ring_;  // [<= length]
-  size_t oldest_ = 0;          // in ring_, once it is full
   std::vector<Entry> entries_;
   std::vector<int32_t> slots_;  // index into entries_ or -1; open addressing, a power of two, at most half full
 };

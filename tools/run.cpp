@@ -86,7 +86,7 @@ Result<int> Run::run() {
   Request request;
   LINNET_TRY(request.prompt, tokens(model->tokenizer()));
   request.max_tokens = options_.max_tokens;
-  request.sampling = sampling_params(options_);
+  LINNET_TRY(request.sampling, sampling_params(options_));
   request.stop = options_.stop;
   request.ignore_eos = options_.ignore_eos;
   Status written;

@@ -404,7 +404,7 @@ TEST(Engine, GeneratesWhatLogitsAndChainGive) {
   const Request r = make_request(random_prompt(80, 12), 30, 1234);
   const auto result = engine->generate(r);
   ASSERT_TRUE(result);
-  auto chain = Chain::create(r.sampling, tiny()->tokenizer(), 2048);
+  auto chain = Chain::create(r.sampling, {tiny()->tokenizer(), 2048});
   ASSERT_TRUE(chain);
   std::vector<int32_t> tokens = r.prompt;
   for (const int32_t token : tokens) chain->accept(token);

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "sampling/chain.h"
-#include "tests/sampling/vocabulary.h"
+#include "sampling/vocabulary.h"
 #include "tests/support.h"
 
 // Clang's thread sanitizer brings an operator new that may not be replaced.
@@ -45,7 +45,7 @@ TEST(Allocation, NoneAfterWarmUp) {
       {.temperature = 0.5f, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 1},
   };
   for (const SamplingParams& params : each) {
-    Result<Chain> chain = Chain::create(params, vocabulary, 4096);
+    Result<Chain> chain = Chain::create(params, {vocabulary, 4096});
     ASSERT_TRUE(chain);
     Random random(1);
     std::vector<float> logits(32000), row(32000);

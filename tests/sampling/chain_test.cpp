@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/sampling/vocabulary.h"
+#include "sampling/vocabulary.h"
 #include "tests/support.h"
 
 namespace linnet {
@@ -27,7 +27,7 @@ std::vector<float> random_row(Random& random, int64_t n, double spread = 3) {
 
 Chain make(const SamplingParams& params, int32_t size, int64_t context = 4096) {
   const PlainVocabulary vocabulary(size);
-  Result<Chain> chain = Chain::create(params, vocabulary, context);
+  Result<Chain> chain = Chain::create(params, {vocabulary, context});
   EXPECT_TRUE(chain) << (chain ? "" : chain.error().message);
   return *std::move(chain);
 }
@@ -71,7 +71,7 @@ TEST(Chain, ChecksEveryParameter) {
       for (const float v : bad) {
         SamplingParams params{.temperature = temperature};
         c.set(params, v);
-        const Result<Chain> chain = Chain::create(params, vocabulary, 100);
+        const Result<Chain> chain = Chain::create(params, {vocabulary, 100});
         ASSERT_FALSE(chain) << c.name << " " << v;
         EXPECT_EQ(chain.error().code, Code::option_range);
         EXPECT_TRUE(chain.error().message.starts_with(c.name)) << chain.error().message;
@@ -81,14 +81,14 @@ TEST(Chain, ChecksEveryParameter) {
       for (const float v : c.good) {
         SamplingParams params{.temperature = temperature};
         c.set(params, v);
-        const Result<Chain> chain = Chain::create(params, vocabulary, 100);
+        const Result<Chain> chain = Chain::create(params, {vocabulary, 100});
         EXPECT_TRUE(chain) << chain.error().message;
       }
     }
   }
-  EXPECT_EQ(Chain::create({}, PlainVocabulary(0), 100).error().code, Code::invalid_argument);
-  EXPECT_EQ(Chain::create({}, PlainVocabulary(1 << 23), 100).error().code, Code::invalid_argument);
-  EXPECT_EQ(Chain::create({}, vocabulary, 0).error().code, Code::invalid_argument);
+  EXPECT_EQ(Chain::create({}, {PlainVocabulary(0), 100}).error().code, Code::invalid_argument);
+  EXPECT_EQ(Chain::create({}, {PlainVocabulary(1 << 23), 100}).error().code, Code::invalid_argument);
+  EXPECT_EQ(Chain::create({}, {vocabulary, 0}).error().code, Code::invalid_argument);
   std::printf("%d parameter values refused\n", refused);
 }
 

@@ -8,7 +8,7 @@
 
 #include "kernels/kernels.h"
 #include "sampling/chain.h"
-#include "tests/sampling/vocabulary.h"
+#include "sampling/vocabulary.h"
 #include "tests/support.h"
 
 namespace linnet {
@@ -67,11 +67,11 @@ TEST(Scans, BackendsGiveTheSameText) {
       {.temperature = 0.9f, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 5},
   };
   for (const SamplingParams& params : each) {
-    Result<Chain> expected = Chain::create(params, vocabulary, 4096);
+    Result<Chain> expected = Chain::create(params, {vocabulary, 4096});
     ASSERT_TRUE(expected);
     std::vector<Chain> chains;
     for (const Scans& scans : backends()) {
-      Result<Chain> chain = Chain::create(params, vocabulary, 4096, scans);
+      Result<Chain> chain = Chain::create(params, {vocabulary, 4096, scans});
       ASSERT_TRUE(chain);
       chains.push_back(*std::move(chain));
     }

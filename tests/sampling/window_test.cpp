@@ -26,11 +26,17 @@ TEST(CountedWindow, EqualsRecount) {
     for (const int64_t kinds : {1, 2, 5, 100, 100000}) {
       CountedWindow window(length);
       std::deque<int32_t> last;
+      std::vector<int32_t> text;
       const int steps = test_count(int(length) * 3 + 200);
       for (int i = 0; i < steps; ++i) {
         // Multiples of a large power of two: neighbours in any weak hash.
         const auto token = int32_t(random.below(kinds) * (i % 2 ? 1 : 16384) % (int64_t{1} << 31));
-        window.add(token);
+        text.push_back(token);
+        window.add(text);
+        if (i % 5 == 0) {
+          window.remove(text);
+          window.add(text);
+        }
         last.push_back(token);
         if (int64_t(last.size()) > length) last.pop_front();
         if (length > 100 && i % 97 != 0) continue;

@@ -1,0 +1,165 @@
+// Options -> SamplingParams, with the options that are JSON themselves.
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "capi/options.h"
+
+namespace linnet {
+namespace {
+
+constexpr double kBanned = -std::numeric_limits<double>::infinity();
+
+Result<double> bias_of(const Json& value, std::string_view where) {
+  if (value.is_number()) return value.number();
+  if (value.is_boolean() && !*value.boolean()) return kBanned;
+  return fail(Code::option_type, "logit_bias{} is {}, expected a number, or false to ban the token", where,
+              value.type_name());
+}
+
+// An element [token or text, bias], or {"token": ..., "bias": ...}.
+Result<LogitBias> bias_pair(const Json& element, size_t index) {
+  const std::string where = fmt::format("[{}]", index);
+  const Json* token = element.find("token");
+  const Json* bias = element.find("bias");
+  if (element.is_array() && element.elements().size() == 2) {
+    token = &element.elements()[0];
+    bias = &element.elements()[1];
+  }
+  if (!token || !bias)
+    return fail(Code::option_type, "logit_bias{} is {}, expected [token, bias]", where, element.type_name());
+  LogitBias made;
+  LINNET_TRY(made.bias, bias_of(*bias, where));
+  if (token->is_string()) {
+    made.text = std::string(*token->string());
+    if (made.text.empty()) return fail(Code::option_range, "logit_bias{} names an empty text", where);
+    return made;
+  }
+  if (!token->is_integer() || !token->integer() || *token->integer() < 0 || *token->integer() > (1 << 30)) {
+    return fail(Code::option_range, "logit_bias{} has no token id or text in front (found {}), expected [token, bias]",
+                where, JsonWriter().value(*token).text());
+  }
+  made.token = static_cast<int32_t>(*token->integer());
+  return made;
+}
+
+Result<std::vector<LogitBias>> logit_biases(const std::string& text) {
+  LINNET_TRY(const Json json, parse_json(text));
+  std::vector<LogitBias> biases;
+  for (size_t i = 0; i < json.elements().size(); ++i) {
+    LINNET_TRY(LogitBias made, bias_pair(json.elements()[i], i));
+    biases.push_back(std::move(made));
+  }
+  for (const auto& [key, value] : json.members()) {
+    LogitBias made;
+    LINNET_TRY(made.bias, bias_of(value, fmt::format(".{}", key)));
+    const auto [end, problem] = std::from_chars(key.data(), key.data() + key.size(), made.token);
+    if (problem != std::errc() || end != key.data() + key.size()) {
+      made.token = -1;
+      made.text = key;
+    }
+    if (key.empty()) return fail(Code::option_range, "logit_bias has an empty key, expected a token id or a text");
+    biases.push_back(std::move(made));
+  }
+  return biases;
+}
+
+// The step that a name of another engine stands for.
+std::string step_name(std::string_view name) {
+  if (name == "typ_p" || name == "typical") return "typical_p";
+  if (name == "tfs") return "tfs_z";
+  if (name == "temp") return "temperature";
+  return std::string(name);
+}
+
+Result<SamplingParams> plain_params(const Options& o) {
+  SamplingParams p{.temperature = o.temp,
+                   .dynatemp_range = o.dynatemp_range,
+                   .dynatemp_exponent = o.dynatemp_exponent,
+                   .top_k = static_cast<int32_t>(o.top_k),
+                   .top_p = o.top_p,
+                   .min_p = o.min_p,
+                   .typical_p = o.typical_p,
+                   .tfs_z = o.tfs_z,
+                   .top_n_sigma = o.top_n_sigma,
+                   .xtc_probability = o.xtc_probability,
+                   .xtc_threshold = o.xtc_threshold,
+                   .repeat_penalty = o.repeat_penalty,
+                   .presence_penalty = o.presence_penalty,
+                   .frequency_penalty = o.frequency_penalty,
+                   .penalty_last_n = static_cast<int32_t>(o.penalty_last_n),
+                   .dry_multiplier = o.dry_multiplier,
+                   .dry_base = o.dry_base,
+                   .dry_allowed_length = static_cast<int32_t>(o.dry_allowed_length),
+                   .dry_penalty_last_n = static_cast<int32_t>(o.dry_penalty_last_n),
+                   .dry_sequence_breakers = o.dry_sequence_breakers,
+                   .mirostat = static_cast<int32_t>(o.mirostat),
+                   .mirostat_tau = o.mirostat_tau,
+                   .mirostat_eta = o.mirostat_eta,
+                   .adaptive_target = o.adaptive_target,
+                   .adaptive_decay = o.adaptive_decay,
+                   .min_keep = static_cast<int32_t>(o.min_keep),
+                   .seed = o.seed};
+  LINNET_TRY(p.logit_bias, logit_biases(o.logit_bias.text));
+  return p;
+}
+
+// One element of `chain`: what it does not set is as in `base`.
+Result<StepSpec> step_spec(const Json& element, const Options& base, size_t index) {
+  const Json* type = element.find("type");
+  if (!type || !type->is_string()) {
+    return fail(Code::option_type, "chain[{}] is {}, expected an object with a \"type\" that names a step", index,
+                element.is_object() ? "an object without one" : element.type_name());
+  }
+  Options own = base;
+  for (const auto& [key, value] : element.members()) {
+    if (key == "type") continue;
+    const OptionRow* row = find_option(key);
+    if (!row || row->group != OptionGroup::sampling || row->key == "chain" || row->key == "samplers") {
+      return fail(Code::option_unknown,
+                  "chain[{}] ({}) has the key \"{}\", which no step knows; `linnet options` lists them", index,
+                  *type->string(), key);
+    }
+    LINNET_CHECK(set_option(own, *row, value));
+  }
+  LINNET_TRY(SamplingParams params, plain_params(own));
+  return StepSpec{step_name(*type->string()), std::move(params)};
+}
+
+// What `samplers` means as a chain: what changes logits comes first, what picks last.
+std::vector<std::string> ordered_steps(const Options& o) {
+  std::vector<std::string> names = {"logit_bias"};
+  const auto has = [&](std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  for (const std::string& given : o.samplers) {
+    std::string name = step_name(given);
+    if (name == "temperature" && o.dynatemp_range > 0) name = "dynatemp";
+    if (name != "logit_bias") names.push_back(std::move(name));
+  }
+  constexpr std::string_view selectors[] = {"greedy", "dist", "mirostat1", "mirostat2", "adaptive_p"};
+  if (std::none_of(std::begin(selectors), std::end(selectors), has)) {
+    names.emplace_back(o.temp <= 0              ? "greedy"
+                       : o.mirostat > 0         ? o.mirostat == 1 ? "mirostat1" : "mirostat2"
+                       : o.adaptive_target >= 0 ? "adaptive_p"
+                                                : "dist");
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<SamplingParams> sampling_params(const Options& o) {
+  LINNET_TRY(SamplingParams params, plain_params(o));
+  LINNET_TRY(const Json chain, parse_json(o.chain.text));
+  if (!chain.elements().empty() && !o.samplers.empty())
+    return fail(Code::option_range, "both chain and samplers are given, expected one of them: chain says everything");
+  for (size_t i = 0; i < chain.elements().size(); ++i) {
+    LINNET_TRY(StepSpec spec, step_spec(chain.elements()[i], o, i));
+    params.chain.push_back(std::move(spec));
+  }
+  if (o.samplers.empty()) return params;
+  const SamplingParams base = params;
+  for (std::string& name : ordered_steps(o)) params.chain.push_back({std::move(name), base});
+  return params;
+}
+
+}  // namespace linnet

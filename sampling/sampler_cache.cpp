@@ -1,0 +1,21 @@
+#include "sampling/sampler_cache.h"
+
+#include <algorithm>
+
+namespace linnet {
+
+Result<std::shared_ptr<const DryBreakers>> SamplerCache::dry_breakers(std::span<const std::string> texts,
+                                                                      const SamplingVocabulary& vocabulary) {
+  const std::lock_guard lock(mutex_);
+  const auto same = [&](const auto& entry) { return std::ranges::equal(entry.first, texts); };
+  if (const auto found = std::find_if(breakers_.begin(), breakers_.end(), same); found != breakers_.end()) {
+    breakers_.splice(breakers_.begin(), breakers_, found);
+  } else {
+    LINNET_TRY(auto made, DryBreakers::make(texts, vocabulary));
+    breakers_.emplace_front(std::vector<std::string>(texts.begin(), texts.end()), std::move(made));
+    if (breakers_.size() > kKept) breakers_.pop_back();
+  }
+  return breakers_.front().second;
+}
+
+}  // namespace linnet

@@ -1,0 +1,258 @@
+#include "sampling/truncation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <unordered_map>
+
+#include "gguf/base/math.h"
+
+namespace linnet {
+
+Result<TopK> TopK::make(const StepInput& in) { return TopK{in.params.top_k}; }
+
+void TopK::apply(Candidates& c) const {
+  if (!neutral()) c.keep_best(k);
+}
+
+std::string TopK::describe() const { return fmt::format("top_k({})", k); }
+
+Result<TopNSigma> TopNSigma::make(const StepInput& in) {
+  LINNET_CHECK(check_range("top_n_sigma", in.params.top_n_sigma, -1, 1000, "0 or -1 switches it off, 1 is usual"));
+  return TopNSigma{in.params.top_n_sigma};
+}
+
+void TopNSigma::apply(Candidates& c) const {
+  if (neutral()) return;
+  const double reach = n * c.moments().deviation;
+  c.keep_above(
+      float(std::max(double(c.max()) - reach * (1 + Candidates::kSlack), double(std::numeric_limits<float>::lowest()))),
+      1);
+}
+
+std::string TopNSigma::describe() const { return fmt::format("top_n_sigma({})", n); }
+
+Result<TailFree> TailFree::make(const StepInput& in) {
+  LINNET_CHECK(check_range("tfs_z", in.params.tfs_z, 0, 1, "1 switches it off, 0.95 is usual"));
+  return TailFree{in.params.tfs_z, in.params.min_keep};
+}
+
+void TailFree::apply(Candidates& c) {
+  if (neutral()) return;
+  const std::span<const double> p = c.probabilities();
+  const size_t n = p.size();
+  if (n <= 2) return;
+  // Where p is 0 the curve is flat and the order is of no interest.
+  const auto present = size_t(std::count_if(p.begin(), p.end(), [](double x) { return x > 0; }));
+  const std::span<const int32_t> best = c.best_first(std::min(n, present + 1));
+  const auto at = [&](size_t i) { return i < best.size() ? p[size_t(best[i])] : 0; };
+  curvature.clear();
+  double total = 0;
+  for (size_t i = 0; i + 2 < n && i < best.size(); ++i) {
+    curvature.push_back(std::abs((at(i) - at(i + 1)) - (at(i + 1) - at(i + 2))));
+    total += curvature.back();
+  }
+  const bool flat = total <= 1e-6;
+  double sum = 0;
+  size_t kept = n;
+  for (size_t i = 0; i + 2 < n; ++i) {
+    sum += flat ? 1.0 / double(n - 2) : i < curvature.size() ? curvature[i] / total : 0;
+    if (sum > z * (1 + Candidates::kSlack) && i >= size_t(min_keep)) {
+      kept = i;
+      break;
+    }
+  }
+  if (kept < n) c.keep_best(int64_t(kept));
+}
+
+std::string TailFree::describe() const { return fmt::format("tfs_z({}, min_keep {})", z, min_keep); }
+
+Result<Typical> Typical::make(const StepInput& in) {
+  LINNET_CHECK(check_range("typical_p", in.params.typical_p, 0, 1, "1 switches it off, 0.95 is usual"));
+  return Typical{in.params.typical_p, in.params.min_keep};
+}
+
+void Typical::apply(Candidates& c) {
+  if (neutral()) return;
+  const double entropy = c.entropy();
+  c.make_list();
+  // -ln p from the logits: p itself may be 0.
+  const double log_total = c.logit_at(1);
+  distances.clear();
+  for (const Candidate& x : c.list()) distances.push_back(std::abs(log_total - double(x.logit) - entropy));
+  c.keep_share_by(distances, p, true, min_keep);
+}
+
+std::string Typical::describe() const { return fmt::format("typical_p({}, min_keep {})", p, min_keep); }
+
+Result<TopP> TopP::make(const StepInput& in) {
+  LINNET_CHECK(
+      check_range("top_p", in.params.top_p, 0, 1, "1 switches it off, 0.9 to 0.95 is usual, 0 keeps one token"));
+  return TopP{in.params.top_p, in.params.min_keep};
+}
+
+void TopP::apply(Candidates& c) const {
+  if (!neutral()) c.keep_share(p, min_keep);
+}
+
+std::string TopP::describe() const { return fmt::format("top_p({}, min_keep {})", p, min_keep); }
+
+Result<MinP> MinP::make(const StepInput& in) {
+  LINNET_CHECK(check_range("min_p", in.params.min_p, 0, 1, "0 switches it off, 0.05 to 0.1 is usual"));
+  return MinP{in.params.min_p, in.params.min_keep};
+}
+
+void MinP::apply(Candidates& c) const {
+  if (!neutral()) c.keep_above(float(double(c.max()) + math::log(p) - Candidates::kSlack), min_keep);
+}
+
+std::string MinP::describe() const { return fmt::format("min_p({}, min_keep {})", p, min_keep); }
+
+Result<Xtc> Xtc::make(const StepInput& in) {
+  const SamplingParams& p = in.params;
+  LINNET_CHECK(check_range("xtc_probability", p.xtc_probability, 0, 1, "0 switches it off, 0.5 is usual"));
+  LINNET_CHECK(check_range("xtc_threshold", p.xtc_threshold, 0, 1, "0.1 is usual, above 0.5 it has no effect"));
+  return Xtc{p.xtc_probability, p.xtc_threshold, p.min_keep, in.stream(kStream)};
+}
+
+void Xtc::apply(Candidates& c) const {
+  if (neutral() || double(c.random(stream)[0] >> 11) * 0x1p-53 >= probability) return;
+  const float border =
+      threshold > 0 ? float(c.logit_at(threshold) - Candidates::kSlack) : std::numeric_limits<float>::lowest();
+  const std::span<const Candidate> top = c.above(border);
+  if (top.size() < 2 || c.count() - int64_t(top.size()) + 1 < min_keep) return;
+  const int32_t stays = std::max_element(top.begin(), top.end(), better)->id;
+  for (const Candidate& x : top) {
+    if (x.id != stays) c.set(x.id, -std::numeric_limits<float>::infinity());
+  }
+}
+
+std::string Xtc::describe() const {
+  return fmt::format("xtc(probability {}, threshold {}, min_keep {})", probability, threshold, min_keep);
+}
+
+Result<Temperature> Temperature::make(const StepInput& in) {
+  LINNET_CHECK(check_range("temperature", in.params.temperature, 0, 1000,
+                           "0 always picks the likeliest token, 0.7 to 1 is usual"));
+  return Temperature{float(in.params.temperature)};
+}
+
+void Temperature::apply(Candidates& c) const {
+  if (t <= 0) return c.keep_best(1);
+  if (!neutral()) c.divide(t);
+}
+
+std::string Temperature::describe() const { return fmt::format("temperature({})", t); }
+
+Result<DynamicTemperature> DynamicTemperature::make(const StepInput& in) {
+  const SamplingParams& p = in.params;
+  LINNET_CHECK(
+      check_range("temperature", p.temperature, 0, 1000, "0 always picks the likeliest token, 0.7 to 1 is usual"));
+  LINNET_CHECK(check_range("dynatemp_range", p.dynatemp_range, 0, 1000, "0 switches it off, 0.5 is usual"));
+  LINNET_CHECK(check_range("dynatemp_exponent", p.dynatemp_exponent, 0, 1000, "1 is usual"));
+  if (p.dynatemp_range > 0 && p.temperature <= 0) {
+    return fail(
+        Code::option_range,
+        "dynatemp_range is {} at temperature {}: expected a temperature above 0 for it to vary, or a range of 0",
+        p.dynatemp_range, p.temperature);
+  }
+  return DynamicTemperature{p.temperature, p.dynatemp_range, p.dynatemp_exponent};
+}
+
+void DynamicTemperature::apply(Candidates& c) const {
+  const int64_t n = c.count();
+  if (neutral() || n <= 1) return;
+  const double low = std::max(0.0, t - range), high = t + range;
+  const double unsure = std::clamp(c.entropy() / math::log(double(n)), 0.0, 1.0);
+  const auto chosen = float(low + (high - low) * math::pow(unsure, exponent));
+  if (chosen <= 0) return c.keep_best(1);
+  c.divide(chosen);
+}
+
+std::string DynamicTemperature::describe() const {
+  return fmt::format("dynatemp({} +- {}, exponent {})", t, range, exponent);
+}
+
+Result<Infill> Infill::make(const StepInput& in) { return Infill{&in.vocabulary}; }
+
+// Adds up p where one text begins the other, in the order of ids of both.
+void Infill::merge(std::span<const Candidate> list) {
+  std::unordered_map<std::string_view, std::vector<int32_t>> by_text;
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (const std::string_view text = vocabulary->bytes(list[i].id); !text.empty()) by_text[text].push_back(int32_t(i));
+  }
+  std::vector<std::pair<int32_t, int32_t>> pairs;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const std::string_view text = vocabulary->bytes(list[i].id);
+    for (size_t length = 1; length <= text.size(); ++length) {
+      const auto found = by_text.find(text.substr(0, length));
+      if (found == by_text.end()) continue;
+      for (const int32_t other : found->second) {
+        // Of equal texts each pair is met twice, in both orders.
+        if (other == int32_t(i) || (length == text.size() && other > int32_t(i))) continue;
+        pairs.push_back(std::minmax(other, int32_t(i)));
+      }
+    }
+  }
+  std::sort(pairs.begin(), pairs.end());
+  for (const auto& [a, b] : pairs) {
+    if (!marks[size_t(a)] || !marks[size_t(b)]) continue;
+    const bool first = p[size_t(a)] >= p[size_t(b)];
+    const auto winner = size_t(first ? a : b), loser = size_t(first ? b : a);
+    p[winner] += p[loser];
+    marks[loser] = 0;
+  }
+}
+
+// What is marked stays, with its p as logits.
+void Infill::keep(Candidates& c) {
+  for (size_t i = 0; i < p.size(); ++i) {
+    const bool stays = marks[i] != 0 && p[i] > 0;
+    c.set(c.list()[i].id, stays ? float(math::log(p[i])) : -std::numeric_limits<float>::infinity());
+  }
+}
+
+void Infill::apply(Candidates& c) {
+  const std::span<const double> given = c.probabilities();
+  const std::span<const Candidate> list = c.list();
+  p.assign(given.begin(), given.end());
+  marks.assign(p.size(), 1);
+  const auto is_end = [&](size_t i) { return vocabulary->is_eog(list[i].id); };
+  double ends = 0, others = 0;
+  for (size_t i = 0; i < p.size(); ++i) (is_end(i) ? ends : others) += p[i];
+  if (3 * double(p.size()) * ends > others) {
+    for (size_t i = 0; i < p.size(); ++i) marks[i] = is_end(i);
+    return keep(c);
+  }
+  merge(list);
+  int64_t texts = 0;
+  double total = 0;
+  const auto drop_below = [&](double least) {
+    texts = 0;
+    total = 0;
+    for (size_t i = 0; i < p.size(); ++i) {
+      if (!is_end(i) && p[i] < least) marks[i] = 0;
+      if (!marks[i]) continue;
+      texts += !is_end(i);
+      total += p[i];
+    }
+  };
+  drop_below(0.2);
+  if (texts == 0) {
+    int32_t best = -1;
+    for (size_t i = 0; i < p.size(); ++i) {
+      marks[i] = 0;
+      if (is_end(i) && (best < 0 || given[i] > given[size_t(best)])) best = int32_t(i);
+    }
+    if (best < 0) return c.keep_best(1);
+    marks[size_t(best)] = 1;
+    p[size_t(best)] = 1;
+    return keep(c);
+  }
+  for (double& x : p) x /= total;
+  drop_below(1.0 / double(texts + 1));
+  keep(c);
+}
+
+}  // namespace linnet
