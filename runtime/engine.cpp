@@ -1,6 +1,7 @@
 #include "runtime/engine.h"
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <new>
 #include <system_error>
@@ -13,7 +14,7 @@ namespace {
 
 Status in_range(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most) return {};
-  return fail(Code::invalid_argument, "engine option {} is {}, expected {} to {}", name, value, least, most);
+  return fail(Code::invalid_argument, "{} is {}, expected {} to {}", name, value, least, most);
 }
 
 Status check(const EngineOptions& o) {
@@ -128,16 +129,39 @@ Status Engine::Impl::check_tokens(std::span<const int32_t> tokens, int64_t posit
   return {};
 }
 
-Status Engine::Impl::prepare(Job& job, const Request& r) const {
+namespace {
+
+// Takes the prompt's last token off, to be generated again with whatever else its text begins.
+void heal(Job& job, const Tokenizer& tokenizer) {
+  const std::string_view last = tokenizer.bytes(job.tokens.back());
+  if (last.empty() || job.tokens.size() < 2) return;
+  job.healed = last;
+  job.tokens.pop_back();
+  --job.prompt_size;
+}
+
+}  // namespace
+
+Status Engine::Impl::prepare(Job& job, const Request& r) {
   LINNET_CHECK(check_tokens(r.prompt, job.prompt_size));
   if (r.max_tokens < -1) {
     return fail(Code::invalid_argument, "max_tokens is {}, expected -1 (until the context is full) or more",
                 r.max_tokens);
   }
+  LINNET_CHECK(in_range("n_probs", r.n_probs, 0, model->facts.vocab));
+  LINNET_CHECK(in_range("prompt_probs", r.prompt_probs, -1, model->facts.vocab));
   const Kernels& k = forward->kernels();
-  LINNET_TRY(job.chain, Chain::create(r.sampling, {model->tokenizer(), context, {k.max, k.above, k.sum_exp}}));
+  LINNET_TRY(job.chain,
+             Chain::create(r.sampling, {model->tokenizer(), context, {k.max, k.above, k.sum_exp}, &sampler_cache}));
+  if (!job.chain->selects()) {
+    return fail(
+        Code::option_range,
+        "the sampler chain ends without a step that picks a token, expected greedy, dist, mirostat1, mirostat2 or "
+        "adaptive_p as its last");
+  }
   LINNET_TRY(job.stops, StopStrings::create(r.stop));
-  for (const int32_t token : r.prompt) job.chain->accept_prompt(token);
+  if (r.token_healing) heal(job, model->tokenizer());
+  for (const int32_t token : job.tokens) job.chain->accept_prompt(token);
   const int64_t room = context - job.prompt_size;
   const bool bounded = r.max_tokens >= 0 && r.max_tokens <= room;
   job.limit = bounded ? r.max_tokens : room;
@@ -145,6 +169,7 @@ Status Engine::Impl::prepare(Job& job, const Request& r) const {
   job.request = &r;
   job.salt = r.salt;
   job.conversation = r.conversation;
+  if (r.prompt_probs >= 0) job.completion.prompt_scores.resize(static_cast<size_t>(job.prompt_size - 1));
   return {};
 }
 
@@ -174,18 +199,38 @@ Status Engine::Impl::enter(Job& job) {
   return status;
 }
 
-Result<Completion> Engine::Impl::wait_for(Job& job) {
-  job.computed_here.resize(static_cast<size_t>(job.prompt_size));
-  job.tokens.reserve(static_cast<size_t>(job.prompt_size + std::min<int64_t>(job.limit, 4096)));
+// All of `group` or none: they enter together, and this returns when the last of them is finished.
+Status Engine::Impl::wait_for(std::span<Job* const> group) {
+  for (Job* job : group) {
+    job->computed_here.resize(static_cast<size_t>(job->prompt_size));
+    job->tokens.reserve(static_cast<size_t>(job->prompt_size + std::min<int64_t>(job->limit, 4096)));
+  }
   std::unique_lock lock(mutex);
-  job.submitted = Job::Clock::now();
-  LINNET_CHECK(enter(job));
+  Status status;
+  size_t entered = 0;
+  for (; entered < group.size(); ++entered) {
+    group[entered]->submitted = Job::Clock::now();
+    status = enter(*group[entered]);
+    if (!status) break;
+  }
+  if (!status) {
+    for (Job* job : group.first(entered)) job->cancel_requested = true;
+  }
   ++callers;
   work.notify_one();
-  job.done.wait(lock, [&] { return job.finished; });
+  for (Job* job : group.first(entered)) job->done.wait(lock, [&] { return job->finished; });
   --callers;
   if (stopping) answered.notify_all();
-  if (job.error) return std::move(*job.error);
+  if (!status) return status;
+  for (Job* job : group) {
+    if (job->error) return std::move(*job->error);
+  }
+  return {};
+}
+
+Result<Completion> Engine::Impl::wait_for(Job& job) {
+  Job* const alone[] = {&job};
+  LINNET_CHECK(wait_for(alone));
   return std::move(job.completion);
 }
 
@@ -195,6 +240,34 @@ Result<Completion> Engine::generate(const Request& request, const std::atomic<bo
     job.cancel = cancel;
     LINNET_CHECK(impl_->prepare(job, request));
     return impl_->wait_for(job);
+  } catch (const std::bad_alloc&) { return out_of_memory(); }
+}
+
+Result<std::vector<Completion>> Engine::generate_n(const Request& request, int64_t n, const IndexedText& on_text,
+                                                   const std::atomic<bool>* cancel) {
+  LINNET_CHECK(in_range("the number of completions", n, 1, 4096));
+  if (request.conversation != 0 && n > 1)
+    return fail(Code::invalid_argument, "a conversation goes on with one completion, and {} are asked for; fork it", n);
+  try {
+    std::vector<Request> requests(static_cast<size_t>(n), request);
+    std::deque<Job> jobs;
+    std::vector<Job*> group;
+    for (size_t i = 0; i < requests.size(); ++i) {
+      if (request.sampling.seed >= 0) requests[i].sampling.seed += static_cast<int64_t>(i);
+      requests[i].on_text = nullptr;
+      if (on_text)
+        requests[i].on_text = [&on_text, i](std::string_view text) { return on_text(static_cast<int64_t>(i), text); };
+      group.push_back(&jobs.emplace_back(JobKind::generate, requests[i].prompt));
+      group[i]->cancel = cancel;
+      LINNET_CHECK(impl_->prepare(*group[i], requests[i]));
+      if (i == 0) continue;
+      group[i]->lead = group[0];
+      group[0]->followers.push_back(group[i]);
+    }
+    LINNET_CHECK(impl_->wait_for(group));
+    std::vector<Completion> completions;
+    for (Job* job : group) completions.push_back(std::move(job->completion));
+    return completions;
   } catch (const std::bad_alloc&) { return out_of_memory(); }
 }
 

@@ -16,6 +16,7 @@
 
 #include "gguf/base/error.h"
 #include "runtime/forward.h"
+#include "runtime/logprobs.h"
 #include "runtime/model.h"
 #include "sampling/chain.h"
 
@@ -30,6 +31,14 @@ struct Request {
   SamplingParams sampling;
   std::vector<std::string> stop;
   bool ignore_eos = false;
+  // How many of the likeliest tokens are listed with every generated token (Completion::scores); 0: no scores.
+  int64_t n_probs = 0;
+  // The same for the tokens of the prompt; 0: their own scores only, -1: none. Nothing of the prompt comes from the
+  // cache then.
+  int64_t prompt_probs = -1;
+  // A prompt that ends inside a word: its last token is taken back, and what is generated begins with its text (which
+  // is not shown again).
+  bool token_healing = false;
   int64_t conversation = 0;  // 0: none; else from Engine::open_conversation(): keeps its pages afterwards
   uint64_t salt = 0;         // prefix sharing happens only between equal salts (tenants)
   // Called from the engine's thread with text that may be shown (UTF-8, stop strings held back). Returning false
@@ -42,6 +51,12 @@ struct Timings {
   double load_ms = 0, queue_ms = 0, prefill_ms = 0, decode_ms = 0, ttft_ms = 0;
 };
 
+// What is known of a generated token.
+struct GeneratedScores {
+  RowScores model;    // as the model gave it: before penalties, masks and everything else
+  RowScores sampled;  // among what the sampler chain left to pick from
+};
+
 struct Completion {
   std::string text;             // without the stop string
   std::vector<int32_t> tokens;  // generated, the end-of-generation token not included
@@ -49,7 +64,9 @@ struct Completion {
   int64_t cached_tokens = 0;  // of the prompt, not computed again
   int64_t completion_tokens = 0;
   FinishReason finish_reason = FinishReason::error;
-  std::string matched;  // the stop string
+  std::string matched;                   // the stop string
+  std::vector<GeneratedScores> scores;   // [tokens], with Request::n_probs
+  std::vector<RowScores> prompt_scores;  // [prompt_tokens - 1], of all but the first, with Request::prompt_probs
   uint64_t seed = 0;
   Timings timings;
 };
@@ -79,6 +96,12 @@ class Engine {
 
   // Runs one request and waits for it; any thread. `cancel`, when given, is read between steps.
   Result<Completion> generate(const Request& request, const std::atomic<bool>* cancel = nullptr);
+
+  // `n` completions of one prompt, which is computed once; completion i has the seed request.sampling.seed + i, or a
+  // random one. on_text of the request is not called, but this one, with the completion's number. All or nothing.
+  using IndexedText = std::function<bool(int64_t index, std::string_view text)>;
+  Result<std::vector<Completion>> generate_n(const Request& request, int64_t n, const IndexedText& on_text = {},
+                                             const std::atomic<bool>* cancel = nullptr);
 
   // Logits of given tokens, nothing generated: `out` is [n][vocab] when all, else [vocab] of the last.
   Result<std::vector<float>> logits(const std::vector<int32_t>& tokens, bool all);

@@ -18,6 +18,7 @@
 #include "runtime/job.h"
 #include "runtime/scheduler.h"
 #include "runtime/step.h"
+#include "sampling/sampler_cache.h"
 
 namespace linnet {
 
@@ -34,9 +35,10 @@ struct Engine::Impl {
   ~Impl();
 
   // Callers, any thread (runtime/engine.cpp).
+  Status wait_for(std::span<Job* const> group);
   Result<Completion> wait_for(Job& job);
   Status check_tokens(std::span<const int32_t> tokens, int64_t positions) const;
-  Status prepare(Job& job, const Request& r) const;
+  Status prepare(Job& job, const Request& r);
   Status enter(Job& job);
   // Has `run` (which may not throw) run on the engine's thread, under the mutex, and waits for `until`, which is looked
   // at whenever a request ends; at once and without waiting when there is no such thread yet, or this is it.
@@ -58,6 +60,7 @@ struct Engine::Impl {
   bool relieve(const Job& job);
   void compute_and_commit();
   void commit(Step::Part& part);
+  void share_prompt(Job& lead);
   void release_sequence(Job& job, bool keep);
   void finish(Job& job, FinishReason reason);
   void finish(Job& job, Error error);
@@ -69,6 +72,8 @@ struct Engine::Impl {
   const EngineOptions options;
   const int64_t context;  // positions of one sequence
   const std::unique_ptr<Forward> forward;
+
+  SamplerCache sampler_cache;  // any thread
 
   mutable std::mutex mutex;
   std::condition_variable work;      // wakes the engine's thread

@@ -127,10 +127,11 @@ std::vector<Demand> Engine::Impl::demands() {
       job.sequence->adopt(job.tokens, job.first_wanted());
       job.covered = std::max(job.covered, job.sequence->size());
       const auto sharable = std::span(job.tokens).first(static_cast<size_t>(job.first_wanted()));
-      demand.waits = std::any_of(prompts.begin(), prompts.end(), [&](const Job* older) {
-        return job.sequence->same_next_page(sharable, *older->sequence,
-                                            std::span(older->tokens).first(static_cast<size_t>(older->end())));
-      });
+      demand.waits =
+          job.lead || std::any_of(prompts.begin(), prompts.end(), [&](const Job* older) {
+            return job.sequence->same_next_page(sharable, *older->sequence,
+                                                std::span(older->tokens).first(static_cast<size_t>(older->end())));
+          });
       prompts.push_back(&job);
     }
     demand.rows = job.remaining();
@@ -207,13 +208,24 @@ void Engine::Impl::commit(Step::Part& part) {
     failed.emplace_back(&job, part.error->message.empty() ? no_memory() : std::move(*part.error));
     return;
   }
-  if (job.kind == JobKind::all_logits || job.kind == JobKind::score) {
-    job.delivered = std::max(job.delivered, job.sequence->size());
-  }
+  if (job.wants_every_row()) job.delivered = std::max(job.delivered, job.sequence->size());
+  if (job.sequence->size() >= job.prompt_size) share_prompt(job);
   if (part.token) {
     if (const auto reason = job.accept(*part.token, model->tokenizer())) ended.emplace_back(&job, *reason);
   } else if (job.remaining() == 0) {
     ended.emplace_back(&job, job.limit_reason);
+  }
+}
+
+// The prompt is computed: those that wait for it continue with its pages, and compute its last row again for a token of
+// their own. One that has no place yet will find the full pages in the cache.
+void Engine::Impl::share_prompt(Job& lead) {
+  for (Job* follower : std::exchange(lead.followers, {})) {
+    follower->lead = nullptr;
+    if (!follower->sequence || follower->sequence->size() + 1 >= lead.prompt_size) continue;
+    follower->sequence = lead.sequence->fork();
+    follower->sequence->truncate(lead.prompt_size - 1);
+    follower->covered = std::max(follower->covered, follower->sequence->size());
   }
 }
 
@@ -233,6 +245,8 @@ void Engine::Impl::finish(Job& job, FinishReason reason) {
   stats.cached_tokens += job.completion.cached_tokens;
   stats.completion_tokens += job.completion.completion_tokens;
   release_sequence(job, reason != FinishReason::error);
+  for (Job* follower : job.followers) follower->lead = nullptr;
+  if (job.lead) std::erase(job.lead->followers, &job);
   if (job.conversation) conversations.unclaim(job.conversation);
   scheduler.remove(job.id);
   jobs.erase(job.id);

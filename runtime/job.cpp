@@ -1,6 +1,8 @@
 #include "runtime/job.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace linnet {
 namespace {
@@ -25,6 +27,29 @@ FinishReason Job::flush(FinishReason reason) {
   return deliver(rest) ? reason : FinishReason::cancelled;
 }
 
+// Tokens that may not come next, whatever the chain says.
+void Job::mask(std::span<float> logits, const Tokenizer& tokenizer) const {
+  if (healed.empty()) return;
+  for (int32_t token = 0; token < tokenizer.size(); ++token) {
+    const std::string_view bytes = tokenizer.bytes(token);
+    const bool fits = !bytes.empty() && (bytes.starts_with(healed) || std::string_view(healed).starts_with(bytes));
+    if (!fits) logits[static_cast<size_t>(token)] = -std::numeric_limits<float>::infinity();
+  }
+}
+
+Result<int32_t> Job::sample(std::span<float> logits, const Kernels& kernels, const Tokenizer& tokenizer) {
+  const auto position = static_cast<uint64_t>(tokens.size());
+  const int64_t most = request->n_probs;
+  if (most > 0) raw.assign(logits.begin(), logits.end());
+  mask(logits, tokenizer);
+  if (most <= 0) return chain->sample(logits.data(), position);
+  std::vector<Candidate> left;
+  const auto see = [&left](std::string_view, const Candidates& c) { left = c.copy(); };
+  LINNET_TRY(const int32_t token, chain->sample(logits.data(), position, see));
+  drawn = {score_logits(kernels, raw, token, most), score_candidates(std::move(left), token, most)};
+  return token;
+}
+
 std::optional<FinishReason> Job::accept(int32_t token, const Tokenizer& tokenizer) {
   if (!first_token) first_token = Clock::now();
   if (!request->ignore_eos && tokenizer.is_eog(token)) return flush(FinishReason::eog);
@@ -32,7 +57,14 @@ std::optional<FinishReason> Job::accept(int32_t token, const Tokenizer& tokenize
   const int32_t previous = tokens.back();
   tokens.push_back(token);
   completion.tokens.push_back(token);
-  if (!deliver(stops->push(tokenizer.shown(token, previous, false)))) return FinishReason::cancelled;
+  if (request->n_probs > 0) completion.scores.push_back(std::move(drawn));
+  std::string_view text = tokenizer.shown(token, previous, false);
+  if (!healed.empty()) {
+    const size_t known = std::min(healed.size(), tokenizer.bytes(token).size());
+    text.remove_prefix(std::min(known, text.size()));
+    healed.erase(0, known);
+  }
+  if (!deliver(stops->push(text))) return FinishReason::cancelled;
   if (!stops->matched().empty()) return FinishReason::stop_string;
   if (static_cast<int64_t>(completion.tokens.size()) >= limit) return flush(limit_reason);
   return std::nullopt;

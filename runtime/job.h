@@ -30,13 +30,18 @@ struct Job {
   // Positions that are computed in the end (as far as is known now). A score needs no row for the last token.
   int64_t end() const { return static_cast<int64_t>(tokens.size()) - (kind == JobKind::score ? 1 : 0); }
   // The first position whose logits are wanted; those before may come from the cache.
-  int64_t first_wanted() const {
-    return kind == JobKind::generate || kind == JobKind::last_logits ? end() - 1 : delivered;
+  int64_t first_wanted() const { return wants_every_row() ? delivered : end() - 1; }
+  // Whether rows before the last one are wanted: of scores and of all logits, as long as there are any.
+  bool wants_every_row() const {
+    if (kind == JobKind::generate) return request->prompt_probs >= 0 && delivered + 1 < prompt_size;
+    return kind == JobKind::all_logits || kind == JobKind::score;
   }
   int64_t remaining() const { return end() - sequence->size(); }
   bool decoding() const { return end() > prompt_size && remaining() == 1; }
   bool cancelled() const { return cancel_requested || (cancel && cancel->load(std::memory_order_relaxed)); }
 
+  // Generation: picks the next token from its logits, which are changed. On any thread, one at a time.
+  Result<int32_t> sample(std::span<float> logits, const Kernels& kernels, const Tokenizer& tokenizer);
   // Generation: what a step's outcome means. Each may call on_text; a finish reason ends the request.
   std::optional<FinishReason> accept(int32_t token, const Tokenizer& tokenizer);
 
@@ -61,13 +66,21 @@ struct Job {
   int64_t limit = 0;  // most tokens to generate
   FinishReason limit_reason = FinishReason::max_tokens;
 
-  int64_t delivered = 0;      // all_logits, score: rows whose results are in `values`
+  int64_t delivered = 0;      // rows whose results are in `values` or prompt_scores
   std::vector<float> values;  // logits [rows][vocab], or log-probabilities
 
   std::vector<bool> computed_here;  // [prompt_size]
   int64_t covered = 0;              // positions that were ever in the sequence
   Clock::time_point submitted = Clock::now();
   std::optional<Clock::time_point> admitted, first_token;
+
+  // Several completions of one prompt: the others wait for the first one's prompt, and continue with its pages.
+  Job* lead = nullptr;
+  std::vector<Job*> followers;
+
+  std::string healed;     // token healing: what generated text has to begin with
+  GeneratedScores drawn;  // of the token that sample() picked
+  std::vector<float> raw;
 
   Completion completion;
   std::optional<Error> error;
@@ -76,6 +89,7 @@ struct Job {
 
  private:
   bool deliver(std::string_view text);
+  void mask(std::span<float> logits, const Tokenizer& tokenizer) const;
   FinishReason flush(FinishReason reason);
 };
 

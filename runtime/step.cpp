@@ -5,7 +5,6 @@
 #include <cstring>
 #include <new>
 
-#include "gguf/base/math.h"
 #include "kernels/cpu/pool.h"
 
 namespace linnet {
@@ -20,7 +19,7 @@ void Step::remove(const Job& job) {
 }
 
 int64_t Step::room(const Job& job, int64_t rows) const {
-  if (job.kind != JobKind::all_logits && job.kind != JobKind::score) return rows;
+  if (!job.wants_every_row()) return rows;
   const int64_t most = std::max<int64_t>(1, kLogitsBytes / (model_.facts.vocab * int64_t{sizeof(float)}));
   int64_t taken = 0;
   for (const Part& part : parts_) {
@@ -72,28 +71,33 @@ void Step::use_row(WantedRow& row, float* logits) {
   Part& part = parts_[row.part];
   Job& job = *part.job;
   const int64_t vocab = model_.facts.vocab;
-  if (job.kind == JobKind::generate) {
+  const auto position = static_cast<size_t>(row.position);
+  if (job.kind == JobKind::all_logits || job.kind == JobKind::last_logits) {
+    const int64_t index = job.kind == JobKind::all_logits ? row.position : 0;
+    std::memcpy(job.values.data() + index * vocab, logits, static_cast<size_t>(vocab) * sizeof(float));
+  } else if (job.kind == JobKind::generate && row.position == job.end() - 1) {
     if (job.limit == 0) return;  // only the prompt was asked for
-    Result<int32_t> token = job.chain->sample(logits, static_cast<uint64_t>(row.position) + 1);
+    Result<int32_t> token = job.sample({logits, static_cast<size_t>(vocab)}, forward_.kernels(), model_.tokenizer());
     if (token) {
       part.token = *token;
     } else {
       row.error = token.error();
     }
-  } else if (job.kind == JobKind::score) {
-    const Kernels& k = forward_.kernels();
-    const float max = k.max(logits, vocab);
+  } else {
+    const float max = forward_.kernels().max(logits, vocab);
     if (!std::isfinite(max)) {
       row.error = fail(Code::logits_not_finite, "the logits after position {} are not finite (their maximum is {})",
                        row.position, max);
       return;
     }
-    const float shifted = logits[job.tokens[static_cast<size_t>(row.position) + 1]] - max;
-    const double total = static_cast<double>(k.sum_exp(logits, vocab, max));
-    job.values[static_cast<size_t>(row.position)] = static_cast<float>(static_cast<double>(shifted) - math::log(total));
-  } else {
-    const int64_t index = job.kind == JobKind::all_logits ? row.position : 0;
-    std::memcpy(job.values.data() + index * vocab, logits, static_cast<size_t>(vocab) * sizeof(float));
+    const int64_t most = job.kind == JobKind::generate ? job.request->prompt_probs : 0;
+    RowScores scores =
+        score_logits(forward_.kernels(), {logits, static_cast<size_t>(vocab)}, job.tokens[position + 1], most);
+    if (job.kind == JobKind::score) {
+      job.values[position] = scores.logprob;
+    } else {
+      job.completion.prompt_scores[position] = std::move(scores);
+    }
   }
 }
 
