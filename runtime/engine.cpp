@@ -58,8 +58,11 @@ Status complete(const Result<Completion>& result) {
 }  // namespace
 
 std::string_view finish_reason_name(FinishReason reason) {
-  constexpr std::string_view names[] = {"eog", "stop_string", "max_tokens", "context_full", "cancelled", "error"};
-  return names[static_cast<size_t>(reason)];
+  constexpr std::string_view own[] = {"context_full", "cancelled", "error"};
+  if (reason >= FinishReason::context_full) {
+    return own[static_cast<size_t>(reason) - static_cast<size_t>(FinishReason::context_full)];
+  }
+  return stop_reason_name(static_cast<StopReason>(reason));
 }
 
 Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model, const EngineOptions& given) {
@@ -135,7 +138,7 @@ namespace {
 void heal(Job& job, const Tokenizer& tokenizer) {
   const std::string_view last = tokenizer.bytes(job.tokens.back());
   if (last.empty() || job.tokens.size() < 2) return;
-  job.healed = last;
+  job.heal = job.heal_rest = last;
   job.tokens.pop_back();
   --job.prompt_size;
 }
@@ -144,10 +147,6 @@ void heal(Job& job, const Tokenizer& tokenizer) {
 
 Status Engine::Impl::prepare(Job& job, const Request& r) {
   LINNET_CHECK(check_tokens(r.prompt, job.prompt_size));
-  if (r.max_tokens < -1) {
-    return fail(Code::invalid_argument, "max_tokens is {}, expected -1 (until the context is full) or more",
-                r.max_tokens);
-  }
   LINNET_CHECK(in_range("n_probs", r.n_probs, 0, model->facts.vocab));
   LINNET_CHECK(in_range("prompt_probs", r.prompt_probs, -1, model->facts.vocab));
   const Kernels& k = forward->kernels();
@@ -159,13 +158,15 @@ Status Engine::Impl::prepare(Job& job, const Request& r) {
         "the sampler chain ends without a step that picks a token, expected greedy, dist, mirostat1, mirostat2 or "
         "adaptive_p as its last");
   }
-  LINNET_TRY(job.stops, StopStrings::create(r.stop));
   if (r.token_healing) heal(job, model->tokenizer());
   for (const int32_t token : job.tokens) job.chain->accept_prompt(token);
-  const int64_t room = context - job.prompt_size;
-  const bool bounded = r.max_tokens >= 0 && r.max_tokens <= room;
-  job.limit = bounded ? r.max_tokens : room;
-  job.limit_reason = bounded ? FinishReason::max_tokens : FinishReason::context_full;
+  StopPrompt prompt{.tokens = job.tokens};
+  std::string text;
+  if (r.stopping.context_aware) prompt.text = text = model->tokenizer().decode(job.tokens, true);
+  StopParams params = r.stopping;
+  if (params.max_tokens == 0) params.max_tokens = -1;
+  LINNET_TRY(job.stop, StopEngine::create(params, model->tokenizer(), prompt));
+  job.room = r.stopping.max_tokens == 0 ? 0 : context - job.prompt_size;
   job.request = &r;
   job.salt = r.salt;
   job.conversation = r.conversation;
@@ -203,7 +204,7 @@ Status Engine::Impl::enter(Job& job) {
 Status Engine::Impl::wait_for(std::span<Job* const> group) {
   for (Job* job : group) {
     job->computed_here.resize(static_cast<size_t>(job->prompt_size));
-    job->tokens.reserve(static_cast<size_t>(job->prompt_size + std::min<int64_t>(job->limit, 4096)));
+    job->tokens.reserve(static_cast<size_t>(job->prompt_size + std::min<int64_t>(job->room, 4096)));
   }
   std::unique_lock lock(mutex);
   Status status;

@@ -19,18 +19,36 @@
 #include "runtime/logprobs.h"
 #include "runtime/model.h"
 #include "sampling/chain.h"
+#include "sampling/stop_params.h"
 
 namespace linnet {
 
-enum class FinishReason { eog, stop_string, max_tokens, context_full, cancelled, error };
+// Those of the stop engine, in its order, and the engine's own.
+enum class FinishReason : uint8_t {
+  eog,
+  stop_string,
+  stop_token,
+  stop_pattern,
+  stop_trigger,
+  max_tokens,
+  max_time,
+  dynamic_timeout,
+  indentation,
+  loop,
+  completion,
+  coherence_break,
+  context_aware,
+  phrase_ban,
+  context_full,
+  cancelled,
+  error,
+};
 std::string_view finish_reason_name(FinishReason reason);  // "eog", "stop_string", ...
 
 struct Request {
   std::vector<int32_t> prompt;  // token ids, at least one, as they are (BOS included if wanted)
-  int64_t max_tokens = 512;     // -1: until the context is full; 0: only the prompt, for the cache's sake
   SamplingParams sampling;
-  std::vector<std::string> stop;
-  bool ignore_eos = false;
+  StopParams stopping;  // max_tokens -1: until the context is full; 0: only the prompt, for the cache's sake
   // How many of the likeliest tokens are listed with every generated token (Completion::scores); 0: no scores.
   int64_t n_probs = 0;
   // The same for the tokens of the prompt; 0: their own scores only, -1: none. Nothing of the prompt comes from the
@@ -64,8 +82,9 @@ struct Completion {
   int64_t cached_tokens = 0;  // of the prompt, not computed again
   int64_t completion_tokens = 0;
   FinishReason finish_reason = FinishReason::error;
-  std::string matched;                   // the stop string
-  std::vector<GeneratedScores> scores;   // [tokens], with Request::n_probs
+  std::string matched;                  // the stop string, pattern's match, token or phrase that ended it
+  std::string condition;                // which condition that was, with its measure, where there are several of a kind
+  std::vector<GeneratedScores> scores;  // [tokens], with Request::n_probs
   std::vector<RowScores> prompt_scores;  // [prompt_tokens - 1], of all but the first, with Request::prompt_probs
   uint64_t seed = 0;
   Timings timings;

@@ -213,7 +213,10 @@ void Engine::Impl::commit(Step::Part& part) {
   if (part.token) {
     if (const auto reason = job.accept(*part.token, model->tokenizer())) ended.emplace_back(&job, *reason);
   } else if (job.remaining() == 0) {
-    ended.emplace_back(&job, job.limit_reason);
+    ended.emplace_back(&job, job.request && job.request->stopping.max_tokens == 0 ? FinishReason::max_tokens
+                                                                                  : FinishReason::context_full);
+  } else if (const auto reason = job.check_time()) {
+    ended.emplace_back(&job, *reason);
   }
 }
 

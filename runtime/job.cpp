@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "gguf/base/math.h"
+
 namespace linnet {
 namespace {
 
@@ -21,53 +23,109 @@ bool Job::deliver(std::string_view text) {
   } catch (...) { return false; }
 }
 
-FinishReason Job::flush(FinishReason reason) {
-  const std::string rest = stops->flush();
-  if (!stops->matched().empty()) reason = FinishReason::stop_string;
-  return deliver(rest) ? reason : FinishReason::cancelled;
-}
-
 // Tokens that may not come next, whatever the chain says.
-void Job::mask(std::span<float> logits, const Tokenizer& tokenizer) const {
-  if (healed.empty()) return;
+void Job::mask(std::span<float> logits, const Tokenizer& tokenizer) {
+  const auto forbid = [&](std::span<const int32_t> ids) {
+    for (const int32_t token : ids) logits[static_cast<size_t>(token)] = -std::numeric_limits<float>::infinity();
+  };
+  if (stop->mask_eog()) forbid(tokenizer.eog());
+  forbid(stop->forbidden_tokens());
+  forbid(stop->banned_tokens());
+  if (heal_rest.empty()) return;
   for (int32_t token = 0; token < tokenizer.size(); ++token) {
     const std::string_view bytes = tokenizer.bytes(token);
-    const bool fits = !bytes.empty() && (bytes.starts_with(healed) || std::string_view(healed).starts_with(bytes));
-    if (!fits) logits[static_cast<size_t>(token)] = -std::numeric_limits<float>::infinity();
+    const bool fits = !bytes.empty() && (bytes.starts_with(heal_rest) || heal_rest.starts_with(bytes));
+    if (!fits) forbid({&token, 1});
+  }
+}
+
+// What the stop engine wants to know of the distribution, before anything changes it.
+void Job::look(std::span<float> logits, const Kernels& k, const Tokenizer& tokenizer) {
+  const StopEngine::Needs needs = stop->needs();
+  if (!needs.entropy && !needs.eog_probability) return;
+  Candidates candidates({k.max, k.above, k.sum_exp});
+  if (!candidates.begin(logits, 0, 0)) return;  // the chain will say so
+  if (needs.entropy) entropy = candidates.entropy();
+  if (!needs.eog_probability) return;
+  const double log_total = candidates.logit_at(1);
+  eog_probability = 0;
+  for (const int32_t token : tokenizer.eog()) {
+    eog_probability += math::exp(static_cast<double>(logits[static_cast<size_t>(token)]) - log_total);
   }
 }
 
 Result<int32_t> Job::sample(std::span<float> logits, const Kernels& kernels, const Tokenizer& tokenizer) {
   const auto position = static_cast<uint64_t>(tokens.size());
   const int64_t most = request->n_probs;
-  if (most > 0) raw.assign(logits.begin(), logits.end());
+  std::vector<float> given;
+  if (most > 0) given.assign(logits.begin(), logits.end());
+  look(logits, kernels, tokenizer);
   mask(logits, tokenizer);
   if (most <= 0) return chain->sample(logits.data(), position);
   std::vector<Candidate> left;
   const auto see = [&left](std::string_view, const Candidates& c) { left = c.copy(); };
   LINNET_TRY(const int32_t token, chain->sample(logits.data(), position, see));
-  drawn = {score_logits(kernels, raw, token, most), score_candidates(std::move(left), token, most)};
+  scores = {score_logits(kernels, given, token, most), score_candidates(std::move(left), token, most)};
   return token;
 }
 
-std::optional<FinishReason> Job::accept(int32_t token, const Tokenizer& tokenizer) {
-  if (!first_token) first_token = Clock::now();
-  if (!request->ignore_eos && tokenizer.is_eog(token)) return flush(FinishReason::eog);
+void Job::append(int32_t token) {
   chain->accept(token);
-  const int32_t previous = tokens.back();
   tokens.push_back(token);
   completion.tokens.push_back(token);
-  if (request->n_probs > 0) completion.scores.push_back(std::move(drawn));
-  std::string_view text = tokenizer.shown(token, previous, false);
-  if (!healed.empty()) {
-    const size_t known = std::min(healed.size(), tokenizer.bytes(token).size());
-    text.remove_prefix(std::min(known, text.size()));
-    healed.erase(0, known);
+  if (request->n_probs > 0) completion.scores.push_back(std::move(scores));
+}
+
+// The last tokens go. The row of the one that is the last then is computed again, for another token after it.
+void Job::take_back(int64_t count, const Tokenizer& tokenizer) {
+  chain->rewind(count);
+  tokens.resize(tokens.size() - static_cast<size_t>(count));
+  completion.tokens.resize(completion.tokens.size() - static_cast<size_t>(count));
+  if (request->n_probs > 0) completion.scores.resize(completion.tokens.size());
+  sequence->truncate(std::min(sequence->size(), end() - 1));
+  heal_rest = heal;
+  for (const int32_t token : completion.tokens) {
+    heal_rest.erase(0, std::min(heal_rest.size(), tokenizer.bytes(token).size()));
   }
-  if (!deliver(stops->push(text))) return FinishReason::cancelled;
-  if (!stops->matched().empty()) return FinishReason::stop_string;
-  if (static_cast<int64_t>(completion.tokens.size()) >= limit) return flush(limit_reason);
-  return std::nullopt;
+}
+
+FinishReason Job::ended(const StopOutcome& outcome) {
+  completion.matched = outcome.matched;
+  completion.condition = outcome.condition;
+  return static_cast<FinishReason>(outcome.reason);
+}
+
+std::optional<FinishReason> Job::accept(int32_t token, const Tokenizer& tokenizer) {
+  const Clock::time_point now = Clock::now();
+  if (!first_token) first_token = now;
+  std::string_view text = tokenizer.shown(token, tokens.back(), false);
+  const size_t known = std::min(heal_rest.size(), tokenizer.bytes(token).size());
+  text.remove_prefix(std::min(known, text.size()));
+  const StopOutcome outcome = stop->add({.id = token,
+                                         .bytes = text,
+                                         .is_eog = tokenizer.is_eog(token),
+                                         .eog_probability = eog_probability,
+                                         .entropy = entropy,
+                                         .elapsed_ms = milliseconds(now - admitted.value_or(now))});
+  if (outcome.keep_token) {
+    append(token);
+    heal_rest.erase(0, known);
+  }
+  if (outcome.take_back > 0 || outcome.action == StopOutcome::Action::take_back)
+    take_back(outcome.take_back, tokenizer);
+  if (!deliver(outcome.text)) return FinishReason::cancelled;
+  if (outcome.action == StopOutcome::Action::end) return ended(outcome);
+  if (static_cast<int64_t>(completion.tokens.size()) < room) return std::nullopt;
+  const StopOutcome rest = stop->flush();
+  if (!deliver(rest.text)) return FinishReason::cancelled;
+  return rest.action == StopOutcome::Action::end ? ended(rest) : FinishReason::context_full;
+}
+
+std::optional<FinishReason> Job::check_time() {
+  if (kind != JobKind::generate || room == 0 || !admitted) return std::nullopt;
+  const auto outcome = stop->check_time(milliseconds(Clock::now() - *admitted));
+  if (!outcome) return std::nullopt;
+  return deliver(outcome->text) ? ended(*outcome) : FinishReason::cancelled;
 }
 
 void Job::count_computed(int64_t begin, int64_t n) {
@@ -83,7 +141,6 @@ void Job::summarize(FinishReason reason) {
   const auto seen = computed_here.begin() + std::min(covered, prompt_size);
   c.cached_tokens = std::count(computed_here.begin(), seen, false);
   c.finish_reason = reason;
-  if (stops) c.matched = stops->matched();
   if (chain) c.seed = chain->seed();
   c.timings.queue_ms = milliseconds(admitted.value_or(now) - submitted);
   if (admitted) c.timings.prefill_ms = milliseconds(first_token.value_or(now) - *admitted);

@@ -15,7 +15,7 @@
 #include "runtime/engine.h"
 #include "runtime/sequence.h"
 #include "sampling/chain.h"
-#include "sampling/stop.h"
+#include "sampling/stop_engine.h"
 
 namespace linnet {
 
@@ -44,6 +44,8 @@ struct Job {
   Result<int32_t> sample(std::span<float> logits, const Kernels& kernels, const Tokenizer& tokenizer);
   // Generation: what a step's outcome means. Each may call on_text; a finish reason ends the request.
   std::optional<FinishReason> accept(int32_t token, const Tokenizer& tokenizer);
+  // After a step without a token for this request: whether its time is over.
+  std::optional<FinishReason> check_time();
 
   // Bookkeeping of what was computed here and what came from the cache.
   void count_computed(int64_t begin, int64_t n);
@@ -62,9 +64,8 @@ struct Job {
   int64_t prompt_size;
   std::optional<Sequence> sequence;  // while running
   std::optional<Chain> chain;
-  std::optional<StopStrings> stops;
-  int64_t limit = 0;  // most tokens to generate
-  FinishReason limit_reason = FinishReason::max_tokens;
+  std::optional<StopEngine> stop;
+  int64_t room = 0;  // tokens that the context has room for after the prompt; 0 where nothing is to be generated
 
   int64_t delivered = 0;      // rows whose results are in `values` or prompt_scores
   std::vector<float> values;  // logits [rows][vocab], or log-probabilities
@@ -78,9 +79,11 @@ struct Job {
   Job* lead = nullptr;
   std::vector<Job*> followers;
 
-  std::string healed;     // token healing: what generated text has to begin with
-  GeneratedScores drawn;  // of the token that sample() picked
-  std::vector<float> raw;
+  std::string heal;       // token healing: what generated tokens have to begin with
+  std::string heal_rest;  // of which this is still to come
+  // Of the token that sample() picked.
+  GeneratedScores scores;
+  double eog_probability = 0, entropy = 0;
 
   Completion completion;
   std::optional<Error> error;
@@ -89,8 +92,11 @@ struct Job {
 
  private:
   bool deliver(std::string_view text);
-  void mask(std::span<float> logits, const Tokenizer& tokenizer) const;
-  FinishReason flush(FinishReason reason);
+  void mask(std::span<float> logits, const Tokenizer& tokenizer);
+  void look(std::span<float> logits, const Kernels& kernels, const Tokenizer& tokenizer);
+  void append(int32_t token);
+  void take_back(int64_t count, const Tokenizer& tokenizer);
+  FinishReason ended(const StopOutcome& outcome);
 };
 
 }  // namespace linnet

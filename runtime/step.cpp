@@ -76,7 +76,7 @@ void Step::use_row(WantedRow& row, float* logits) {
     const int64_t index = job.kind == JobKind::all_logits ? row.position : 0;
     std::memcpy(job.values.data() + index * vocab, logits, static_cast<size_t>(vocab) * sizeof(float));
   } else if (job.kind == JobKind::generate && row.position == job.end() - 1) {
-    if (job.limit == 0) return;  // only the prompt was asked for
+    if (job.room == 0) return;  // only the prompt was asked for
     Result<int32_t> token = job.sample({logits, static_cast<size_t>(vocab)}, forward_.kernels(), model_.tokenizer());
     if (token) {
       part.token = *token;

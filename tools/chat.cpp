@@ -37,10 +37,10 @@ Result<Completion> Chat::answer(Engine& engine, const std::vector<int32_t>& prom
   Request request;
   request.prompt = prompt;
   request.conversation = conversation;
-  request.max_tokens = options_.max_tokens;
+  request.stopping.max_tokens = options_.max_tokens;
   LINNET_TRY(request.sampling, sampling_params(options_));
-  request.stop = options_.stop;
-  request.ignore_eos = options_.ignore_eos;
+  request.stopping.stop = options_.stop;
+  request.stopping.ignore_eos = options_.ignore_eos;
   if (!json_) request.on_text = [](std::string_view text) { return static_cast<bool>(write_stdout(text)); };
   return engine.generate(request, &interrupted());
 }

@@ -85,10 +85,10 @@ Result<int> Run::run() {
   const double load_ms = loading.milliseconds();
   Request request;
   LINNET_TRY(request.prompt, tokens(model->tokenizer()));
-  request.max_tokens = options_.max_tokens;
+  request.stopping.max_tokens = options_.max_tokens;
   LINNET_TRY(request.sampling, sampling_params(options_));
-  request.stop = options_.stop;
-  request.ignore_eos = options_.ignore_eos;
+  request.stopping.stop = options_.stop;
+  request.stopping.ignore_eos = options_.ignore_eos;
   Status written;
   PromptProgress progress(*engine, request.prompt.size());
   if (!json_)

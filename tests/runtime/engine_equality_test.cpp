@@ -57,7 +57,7 @@ void check_all(Engine& engine, const Expected& e, const std::string& what) {
     ASSERT_TRUE(results[i]) << what << ": " << results[i].error().message;
     EXPECT_EQ(results[i]->tokens, e.completions[i].tokens) << what << ", request " << i;
     EXPECT_EQ(results[i]->text, e.completions[i].text) << what << ", request " << i;
-    EXPECT_EQ(results[i]->completion_tokens, e.requests[i].max_tokens);
+    EXPECT_EQ(results[i]->completion_tokens, e.requests[i].stopping.max_tokens);
   }
 }
 

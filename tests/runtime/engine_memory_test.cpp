@@ -14,7 +14,7 @@ TEST(EngineMemory, AnyAllocationMayFail) {
   if (!can_fail_allocations()) GTEST_SKIP() << "operator new cannot be replaced here";
   const auto model = tiny_model();
   Request request = make_request(random_prompt(150, 5), 6);
-  request.stop = {"a stop string longer than any small string"};
+  request.stopping.stop = {"a stop string longer than any small string"};
   std::string shown;
   shown.reserve(1000);
   request.on_text = [&](std::string_view text) {

@@ -23,10 +23,10 @@ inline std::vector<int32_t> random_prompt(int64_t n, uint64_t seed, int64_t voca
 inline Request make_request(std::vector<int32_t> prompt, int64_t max_tokens, int64_t seed = 1) {
   Request r;
   r.prompt = std::move(prompt);
-  r.max_tokens = max_tokens;
+  r.stopping.max_tokens = max_tokens;
   r.sampling.seed = seed;
   r.sampling.temperature = 0.8f;
-  r.ignore_eos = true;
+  r.stopping.ignore_eos = true;
   return r;
 }
 

@@ -29,12 +29,12 @@ TEST(Engine, RefusesBeforeComputing) {
   EXPECT_EQ(code(make_request({1, 300}, 5)), Code::token_range);
   EXPECT_EQ(code(make_request({-1}, 5)), Code::token_range);
   EXPECT_EQ(code(make_request(random_prompt(129, 1), 5)), Code::prompt_too_long);
-  EXPECT_EQ(code(make_request({1}, -2)), Code::invalid_argument);
+  EXPECT_EQ(code(make_request({1}, -2)), Code::option_range);
   Request bad = make_request({1}, 5);
   bad.sampling.temperature = std::numeric_limits<float>::quiet_NaN();
   EXPECT_FALSE(engine->generate(bad));
   bad = make_request({1}, 5);
-  bad.stop = {""};
+  bad.stopping.stop = {""};
   EXPECT_FALSE(engine->generate(bad));
   bad = make_request({1}, 5);
   bad.conversation = 17;
@@ -87,16 +87,16 @@ TEST(Engine, EndsForTheReasonItSays) {
   EXPECT_EQ(full->seed, 1u);
 
   Request r = base;
-  r.max_tokens = -1;
+  r.stopping.max_tokens = -1;
   auto result = engine->generate(r);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->finish_reason, FinishReason::context_full);
   EXPECT_EQ(result->completion_tokens, 108);
-  r.max_tokens = 108;
+  r.stopping.max_tokens = 108;
   EXPECT_EQ(engine->generate(r)->finish_reason, FinishReason::max_tokens);
-  r.max_tokens = 109;
+  r.stopping.max_tokens = 109;
   EXPECT_EQ(engine->generate(r)->finish_reason, FinishReason::context_full);
-  r.max_tokens = 0;
+  r.stopping.max_tokens = 0;
   result = engine->generate(r);
   EXPECT_EQ(result->finish_reason, FinishReason::max_tokens);
   EXPECT_EQ(result->completion_tokens, 0);
@@ -108,7 +108,7 @@ TEST(Engine, EndsForTheReasonItSays) {
   // A stop string out of the middle of the text, in pieces as they come.
   ASSERT_GT(full->text.size(), 12u);
   r = base;
-  r.stop = {full->text.substr(6, 4), "never seen"};
+  r.stopping.stop = {full->text.substr(6, 4), "never seen"};
   std::string shown;
   r.on_text = [&](std::string_view text) {
     shown += text;
@@ -117,8 +117,8 @@ TEST(Engine, EndsForTheReasonItSays) {
   result = engine->generate(r);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->finish_reason, FinishReason::stop_string);
-  EXPECT_EQ(result->matched, r.stop[0]);
-  EXPECT_EQ(result->text, full->text.substr(0, full->text.find(r.stop[0])));
+  EXPECT_EQ(result->matched, r.stopping.stop[0]);
+  EXPECT_EQ(result->text, full->text.substr(0, full->text.find(r.stopping.stop[0])));
   EXPECT_EQ(shown, result->text);
   EXPECT_LT(result->tokens.size(), full->tokens.size());
 }
@@ -134,7 +134,7 @@ TEST(Engine, EndsAtAnEndOfGenerationToken) {
     r.sampling.top_p = 1;
     r.sampling.min_p = 0;
     const auto other = engine->generate(r);
-    r.ignore_eos = false;
+    r.stopping.ignore_eos = false;
     const auto result = engine->generate(r);
     ASSERT_TRUE(result && other);
     EXPECT_EQ(other->tokens.size(), 400u);
@@ -297,7 +297,7 @@ TEST(Engine, AConversationTakesOneRequestAtATime) {
   const int64_t id = engine->open_conversation();
   Held held;
   held.request.conversation = id;
-  held.request.max_tokens = -1;  // far more than it can do before it is cancelled
+  held.request.stopping.max_tokens = -1;  // far more than it can do before it is cancelled
   Result<Completion> result = Error{};
   std::thread a([&] { result = engine->generate(held.request); });
   held.reached.wait();
@@ -408,7 +408,7 @@ TEST(Engine, GeneratesWhatLogitsAndChainGive) {
   ASSERT_TRUE(chain);
   std::vector<int32_t> tokens = r.prompt;
   for (const int32_t token : tokens) chain->accept(token);
-  for (int64_t i = 0; i < r.max_tokens; ++i) {
+  for (int64_t i = 0; i < r.stopping.max_tokens; ++i) {
     auto logits = engine->logits(tokens, false);
     ASSERT_TRUE(logits);
     const auto token = chain->sample(logits->data(), tokens.size());
@@ -416,7 +416,7 @@ TEST(Engine, GeneratesWhatLogitsAndChainGive) {
     chain->accept(*token);
     tokens.push_back(*token);
   }
-  EXPECT_EQ(result->tokens, std::vector<int32_t>(tokens.end() - r.max_tokens, tokens.end()));
+  EXPECT_EQ(result->tokens, std::vector<int32_t>(tokens.end() - r.stopping.max_tokens, tokens.end()));
 }
 
 TEST(Engine, ScoresAreLogProbabilitiesOfTheLogits) {

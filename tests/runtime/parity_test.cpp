@@ -97,10 +97,10 @@ void check_greedy(const Reference& r, const Kernels& k) {
   for (const Json& run : r.greedy.elements()) {
     Request request;
     request.prompt = read_ids(*run.find("prompt"));
-    request.max_tokens = 32;
+    request.stopping.max_tokens = 32;
     request.sampling.temperature = 0;
     request.sampling.repeat_penalty = 1;
-    request.ignore_eos = true;
+    request.stopping.ignore_eos = true;
     auto completion = (*engine)->generate(request);
     ASSERT_TRUE(completion) << completion.error().message;
     const std::vector<int32_t> expected = read_ids(*run.find("tokens"));
