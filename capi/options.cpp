@@ -70,15 +70,61 @@ const OptionRow kRows[] = {
      "the truncating steps in the order in which they shall run, by name (repeatable)"},
     {G::sampling, "chain", "", "--chain", &O::chain, 0, 0, "array",
      "the whole chain, exactly: [{\"type\":\"top_k\",\"top_k\":40}, ..., {\"type\":\"dist\"}]"},
+    {G::sampling, "grammar", "", "--grammar", &O::grammar, 0, 0, "",
+     "a grammar in GBNF that the text has to keep to; on the command line also a file"},
+    {G::sampling, "json_schema", "", "--json-schema", &O::json_schema, 0, 0, "object boolean",
+     "a JSON Schema: the text is a JSON value that is valid against it"},
+    {G::sampling, "regex", "", "--regex", &O::regex, 0, 0, "",
+     "a pattern that the whole text has to match"},
+    {G::sampling, "choices", "choice", "--choice", &O::choices, 0, 0, "",
+     "the text is one of these (repeatable)"},
+    {G::sampling, "grammar_lazy", "", "--grammar-lazy", &O::grammar_lazy, 0, 0, "",
+     "the grammar begins where one of grammar_triggers fires, and any text may come before"},
+    {G::sampling, "n_probs", "logprobs", "--n-probs", &O::n_probs, 0, 1e9, "",
+     "lists so many of the likeliest tokens with every generated token, before and after sampling"},
+    {G::sampling, "prompt_logprobs", "", "--prompt-logprobs", &O::prompt_logprobs, -1, 1e9, "",
+     "the same for the prompt's tokens; 0 scores them only, -1 is off"},
     {G::sampling, "min_keep", "", "--min-keep", &O::min_keep, 1, 1e9, "",
      "truncating steps leave at least this many tokens"},
     {G::sampling, "seed", "", "--seed", &O::seed, -1, kBig, "",
      "the same seed gives the same text; -1 chooses one and reports it"},
     {G::stopping, "max_tokens", "n_predict", "-n,--max-tokens", &O::max_tokens, -1, 1e9, "",
      "tokens to generate at most; -1 means until the context is full"},
+    {G::stopping, "min_tokens", "", "--min-tokens", &O::min_tokens, 0, 1e9, "",
+     "nothing but limits ends the text before so many tokens"},
     {G::stopping, "stop", "stop_sequences", "--stop", &O::stop, 0, 0, "",
      "texts that end the generation; they are not shown (repeatable)"},
     {G::stopping, "ignore_eos", "", "--ignore-eos", &O::ignore_eos, 0, 0, "", "goes on after end-of-generation tokens"},
+    {G::stopping, "token_conditions", "stop_token_ids", "", &O::token_conditions, 0, 0, "array",
+     "token ids that end the text: [id, ...] or [{\"token_id\":id,\"mode\":\"stop_on_token\"}]"},
+    {G::stopping, "pattern_conditions", "", "--stop-pattern", &O::pattern_conditions, 0, 0, "array",
+     "patterns that end the text: [{\"pattern\":\"...\",\"match_type\":\"partial\" or \"full\"}]"},
+    {G::stopping, "grammar_triggers", "", "--triggers", &O::grammar_triggers, 0, 0, "array object",
+     "tokens, words or patterns that end the text, or start a lazy grammar: [{\"type\":\"word\",\"value\":\"...\"}]"},
+    {G::stopping, "max_time_ms", "", "--max-time", &O::max_time_ms, 0, 604800000, "",
+     "milliseconds that a request may be computed; 0 is off"},
+    {G::stopping, "dynamic_timeout", "", "", &O::dynamic_timeout, 0, 0, "object",
+     "a time limit that grows with the text: {\"base_ms\":5000,\"token_scale\":1.5,\"max_ms\":30000}"},
+    {G::stopping, "timeout_config", "", "", &O::timeout_config, 0, 0, "object",
+     "time limits as other clients write them"},
+    {G::stopping, "indent", "", "--indent", &O::indent, -1, 1024, "",
+     "ends at a line with less indentation than this; -1 takes that of the first line, 0 is off"},
+    {G::stopping, "semantic_conditions", "", "--semantic", &O::semantic_conditions, 0, 0, "array",
+     "[{\"type\":\"repetition_detection\", \"completion_detection\" or \"coherence_break\",\"threshold\":0.8}]"},
+    {G::stopping, "semantic_stopping", "", "", &O::semantic_stopping, 0, 0, "object",
+     "the same as other clients write it"},
+    {G::stopping, "context_aware", "", "--context-aware", &O::context_aware, 0, 0, "",
+     "ends where the model speaks for somebody else or says its prompt again"},
+    {G::stopping, "context_overlap", "", "--context-overlap", &O::context_overlap, 0, 1, "",
+     "how much of the text may come from the prompt with context_aware"},
+    {G::stopping, "roles", "", "--role", &O::roles, 0, 0, "",
+     "texts that begin a turn of somebody else, for context_aware (repeatable)"},
+    {G::stopping, "banned_phrases", "", "--ban", &O::banned_phrases, 0, 0, "",
+     "texts that may not be generated: they are taken back (repeatable)"},
+    {G::stopping, "token_filters", "", "", &O::token_filters, 0, 0, "object",
+     "{\"forbidden_tokens\":[ids],\"required_tokens\":[ids],\"pattern_based_triggers\":[...]}"},
+    {G::stopping, "token_healing", "", "--token-healing", &O::token_healing, 0, 0, "",
+     "takes the prompt's last token back, so that a word cut in two is continued as one"},
     {G::chat, "chat_template", "", "--chat-template", &O::chat_template, 0, 0, "",
      "the chat template instead of the model's own: its text, or the name chatml; on the command line also a file"},
     {G::chat, "chat_template_kwargs", "template_kwargs", "--template-kwargs", &O::chat_template_kwargs, 0, 0, "object",
@@ -392,6 +438,17 @@ Result<KvType> kv_type_of(const Options& options) {
   if (options.kv_type == "f16") return KvType::f16;
   if (options.kv_type == "q8_0") return KvType::q8_0;
   return fail(Code::option_range, "kv_type is \"{}\", expected f32, f16 or q8_0", options.kv_type);
+}
+
+Result<Request> make_request(const Options& o, std::vector<int32_t> prompt) {
+  Request request;
+  request.prompt = std::move(prompt);
+  LINNET_TRY(request.sampling, sampling_params(o));
+  LINNET_TRY(request.stopping, stop_params(o));
+  request.n_probs = o.n_probs;
+  request.prompt_probs = o.prompt_logprobs;
+  request.token_healing = o.token_healing;
+  return request;
 }
 
 EngineOptions engine_options(const Options& o) {

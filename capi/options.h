@@ -53,12 +53,35 @@ struct Options {
   JsonText logit_bias = {"[]"};
   std::vector<std::string> samplers;
   JsonText chain = {"[]"};
+  std::string grammar;
+  JsonText json_schema;
+  std::string regex;
+  std::vector<std::string> choices;
+  bool grammar_lazy = false;
+  int64_t n_probs = 0;
+  int64_t prompt_logprobs = -1;
   int64_t min_keep = 1;
   int64_t seed = -1;
   // stopping
   int64_t max_tokens = 512;
+  int64_t min_tokens = 0;
   std::vector<std::string> stop;
   bool ignore_eos = false;
+  JsonText token_conditions = {"[]"};
+  JsonText pattern_conditions = {"[]"};
+  JsonText grammar_triggers = {"[]"};
+  double max_time_ms = 0;
+  JsonText dynamic_timeout = {"{}"};
+  JsonText timeout_config = {"{}"};
+  int64_t indent = 0;
+  JsonText semantic_conditions = {"[]"};
+  JsonText semantic_stopping = {"{}"};
+  bool context_aware = false;
+  double context_overlap = 0.95;
+  std::vector<std::string> roles;
+  std::vector<std::string> banned_phrases;
+  JsonText token_filters = {"{}"};
+  bool token_healing = false;
   // chat
   std::string chat_template;
   JsonText chat_template_kwargs = {"{}"};
@@ -113,8 +136,12 @@ Status set_options_json(Options& options, std::string_view json);
 std::string options_markdown();
 
 Result<KvType> kv_type_of(const Options& options);
-// capi/sampling_options.cpp: reads `logit_bias`, `samplers` and `chain` too.
+// capi/sampling_options.cpp, capi/stop_options.cpp: with the options that are JSON themselves.
 Result<SamplingParams> sampling_params(const Options& options);
+Result<StopParams> stop_params(const Options& options);
+Result<std::vector<Trigger>> grammar_triggers(const Options& options);
+// A request for a prompt with all that options say of one.
+Result<Request> make_request(const Options& options, std::vector<int32_t> prompt);
 EngineOptions engine_options(const Options& options);
 
 }  // namespace linnet

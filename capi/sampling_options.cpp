@@ -72,6 +72,37 @@ std::string step_name(std::string_view name) {
   return std::string(name);
 }
 
+// At most one of the four constraints.
+Result<GrammarSource> grammar_source(const Options& o) {
+  using Kind = GrammarSource::Kind;
+  GrammarSource source;
+  std::string_view given;
+  const auto take = [&](Kind kind, std::string_view key, const std::string& text) -> Status {
+    if (source.kind != Kind::none) {
+      return fail(Code::option_range, "both {} and {} are given, expected one of them", given, key);
+    }
+    source.kind = kind;
+    source.text = text;
+    given = key;
+    return {};
+  };
+  if (!o.grammar.empty()) LINNET_CHECK(take(Kind::gbnf, "grammar", o.grammar));
+  if (!o.json_schema.text.empty()) LINNET_CHECK(take(Kind::json_schema, "json_schema", o.json_schema.text));
+  if (!o.regex.empty()) LINNET_CHECK(take(Kind::regex, "regex", o.regex));
+  if (!o.choices.empty()) {
+    JsonWriter list;
+    list.begin_array();
+    for (const std::string& choice : o.choices) list.value(choice);
+    LINNET_CHECK(take(Kind::choice, "choices", list.end_array().text()));
+  }
+  source.lazy = o.grammar_lazy;
+  if (!o.grammar_lazy) return source;
+  if (source.kind == Kind::none)
+    return fail(Code::option_range, "grammar_lazy is true and there is no grammar, expected grammar, json_schema, regex or choices");
+  LINNET_TRY(source.triggers, grammar_triggers(o));
+  return source;
+}
+
 Result<SamplingParams> plain_params(const Options& o) {
   SamplingParams p{.temperature = o.temp,
                    .dynatemp_range = o.dynatemp_range,
@@ -101,6 +132,7 @@ Result<SamplingParams> plain_params(const Options& o) {
                    .min_keep = static_cast<int32_t>(o.min_keep),
                    .seed = o.seed};
   LINNET_TRY(p.logit_bias, logit_biases(o.logit_bias.text));
+  LINNET_TRY(p.grammar, grammar_source(o));
   return p;
 }
 
@@ -128,12 +160,12 @@ Result<StepSpec> step_spec(const Json& element, const Options& base, size_t inde
 
 // What `samplers` means as a chain: what changes logits comes first, what picks last.
 std::vector<std::string> ordered_steps(const Options& o) {
-  std::vector<std::string> names = {"logit_bias"};
+  std::vector<std::string> names = {"grammar", "logit_bias"};
   const auto has = [&](std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
   for (const std::string& given : o.samplers) {
     std::string name = step_name(given);
     if (name == "temperature" && o.dynatemp_range > 0) name = "dynatemp";
-    if (name != "logit_bias") names.push_back(std::move(name));
+    if (name != "logit_bias" && name != "grammar") names.push_back(std::move(name));
   }
   constexpr std::string_view selectors[] = {"greedy", "dist", "mirostat1", "mirostat2", "adaptive_p"};
   if (std::none_of(std::begin(selectors), std::end(selectors), has)) {

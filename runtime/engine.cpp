@@ -97,6 +97,7 @@ Engine::Impl::Impl(std::shared_ptr<const Model> m, const EngineOptions& o, std::
       options(o),
       context(context_positions),
       forward(std::move(f)),
+      sampler_cache(model->tokenizer()),
       scheduler({o.max_concurrent, o.queue_size, o.batch_tokens}),
       pool(model->groups(), pages_per_group, identity_of(*model)),
       step(*model, *forward) {

@@ -115,10 +115,13 @@ std::optional<FinishReason> Job::accept(int32_t token, const Tokenizer& tokenize
     take_back(outcome.take_back, tokenizer);
   if (!deliver(outcome.text)) return FinishReason::cancelled;
   if (outcome.action == StopOutcome::Action::end) return ended(outcome);
-  if (static_cast<int64_t>(completion.tokens.size()) < room) return std::nullopt;
+  // A grammar's end is one even where end-of-generation tokens are ignored: nothing can follow.
+  const bool over = chain->ended();
+  if (!over && static_cast<int64_t>(completion.tokens.size()) < room) return std::nullopt;
   const StopOutcome rest = stop->flush();
   if (!deliver(rest.text)) return FinishReason::cancelled;
-  return rest.action == StopOutcome::Action::end ? ended(rest) : FinishReason::context_full;
+  if (rest.action == StopOutcome::Action::end) return ended(rest);
+  return over ? FinishReason::eog : FinishReason::context_full;
 }
 
 std::optional<FinishReason> Job::check_time() {

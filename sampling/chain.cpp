@@ -109,7 +109,7 @@ std::vector<std::string> find_notes(const SamplingParams& p) {
 
 // The steps that a chain without explicit steps may have (steps that turn out neutral are left out).
 std::vector<std::string_view> default_steps(const SamplingParams& p) {
-  std::vector<std::string_view> names = {LogitBiases::kName, Penalties::kName, Dry::kName};
+  std::vector<std::string_view> names = {GrammarStep::kName, LogitBiases::kName, Penalties::kName, Dry::kName};
   const auto add = [&names](std::initializer_list<std::string_view> more) { names.insert(names.end(), more); };
   const std::string_view temperature = p.dynatemp_range > 0 ? DynamicTemperature::kName : Temperature::kName;
   if (p.temperature <= 0) {
@@ -148,6 +148,19 @@ bool selects(const Step& step) {
   return std::visit(
       [](const auto& s) {
         return requires { s.kSelects; };
+      },
+      step);
+}
+
+Status apply(Step& step, Candidates& c) {
+  return std::visit(
+      [&c](auto& s) -> Status {
+        if constexpr (std::is_void_v<decltype(s.apply(c))>) {
+          s.apply(c);
+          return {};
+        } else {
+          return s.apply(c);
+        }
       },
       step);
 }
@@ -251,12 +264,36 @@ void Chain::rewind(int64_t tokens) {
   }
 }
 
+void Chain::prepare() {
+  for (Step& step : impl_->steps) {
+    if (auto* grammar = std::get_if<GrammarStep>(&step)) grammar->prepare();
+  }
+}
+
+bool Chain::ended() const {
+  return std::any_of(impl_->steps.begin(), impl_->steps.end(), [](const Step& step) {
+    const auto* grammar = std::get_if<GrammarStep>(&step);
+    return grammar && grammar->ended();
+  });
+}
+
+std::string Chain::forced() const {
+  std::string longest;
+  for (const Step& step : impl_->steps) {
+    const auto* grammar = std::get_if<GrammarStep>(&step);
+    if (!grammar) continue;
+    std::string bytes = grammar->forced();
+    if (bytes.size() > longest.size()) longest = std::move(bytes);
+  }
+  return longest;
+}
+
 Result<int32_t> Chain::sample(float* logits, uint64_t position, const StepObserver& observer) {
   Candidates& c = impl_->candidates;
   LINNET_CHECK(c.begin({logits, size_t(impl_->vocabulary_size)}, impl_->seed, position, impl_->history));
   if (observer) observer("logits", c);
   for (Step& step : impl_->steps) {
-    std::visit([&c](auto& s) { s.apply(c); }, step);
+    LINNET_CHECK(apply(step, c));
     if (linnet::selects(step)) break;
     if (!c.settle()) {
       return fail(Code::grammar_dead_end,

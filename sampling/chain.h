@@ -5,9 +5,9 @@
 // counter = token position and step index), so clones, rewinds and batch mates cannot change them: same seed, same
 // text. Definitions and defaults: docs/sampling.md.
 //
-// The default chain is bias, penalties, DRY, then, unless temperature is 0 (greedy), top_n_sigma, top_k, tfs_z,
+// The default chain is grammar, bias, penalties, DRY, then, unless temperature is 0 (greedy), top_n_sigma, top_k, tfs_z,
 // typical_p, top_p, min_p, xtc, temperature (or dynatemp) and dist (or adaptive_p), without those that are off. With
-// mirostat it is bias, penalties, DRY, temperature and mirostat. SamplingParams::chain replaces all of it.
+// mirostat it is grammar, bias, penalties, DRY, temperature and mirostat. SamplingParams::chain replaces all of it.
 //
 // A Chain belongs to one sequence and is not thread-safe; different chains share nothing that changes, so the rows of a
 // batch may be sampled in parallel. After the first tokens sample() and accept() allocate nothing, except where the
@@ -65,6 +65,14 @@ class Chain {
   std::span<const int32_t> history() const;
   // Takes the last tokens back, at most all: every step is as it was before them.
   void rewind(int64_t tokens);
+
+  // Does ahead what the next sample() needs and does not depend on the logits (masks of grammars), for example while
+  // the forward pass runs. Not at the same time as another call.
+  void prepare();
+  // Whether a grammar's text is complete and an end-of-generation token has been accepted.
+  bool ended() const;
+  // The bytes that a grammar says the text goes on with, whatever is picked; empty where it has a choice.
+  std::string forced() const;
 
   // Picks the next token from logits [vocabulary size], which are changed in place. `position` is the absolute position
   // the picked token will have (the counter of the draw). Fails with logits_not_finite when a logit is NaN or +inf, or

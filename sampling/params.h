@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "sampling/grammar_source.h"
+
 namespace linnet {
 
 // l <- l + bias for one token, or for each token of a text. -infinity bans it.
@@ -46,6 +48,7 @@ struct SamplingParams {
   int32_t min_keep = 1;
   int64_t seed = -1;  // -1: chosen at random by Chain::create() and reported by Chain::seed()
   std::vector<LogitBias> logit_bias = {};
+  GrammarSource grammar = {};
 
   // Not empty: exactly these steps, in this order.
   std::vector<StepSpec> chain = {};

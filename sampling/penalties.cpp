@@ -109,7 +109,7 @@ Result<Dry> Dry::make(const StepInput& in) {
   // Without the step, the texts need not be looked for in the vocabulary, only checked.
   const auto find = [&]() -> Result<std::shared_ptr<const DryBreakers>> {
     if (!on) return DryBreakers::make(p.dry_sequence_breakers, PlainVocabulary(0));
-    if (in.cache) return in.cache->dry_breakers(p.dry_sequence_breakers, in.vocabulary);
+    if (in.cache) return in.cache->dry_breakers(p.dry_sequence_breakers);
     return DryBreakers::make(p.dry_sequence_breakers, in.vocabulary);
   };
   LINNET_TRY(auto breakers, find());

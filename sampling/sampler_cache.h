@@ -10,19 +10,28 @@
 #include <vector>
 
 #include "sampling/dry_breakers.h"
+#include "sampling/grammar_cache.h"
+#include "sampling/grammar_source.h"
 
 namespace linnet {
 
 class SamplerCache {
  public:
-  // As DryBreakers::make(); the last few lists are kept. Always the same vocabulary.
-  Result<std::shared_ptr<const DryBreakers>> dry_breakers(std::span<const std::string> texts,
-                                                          const SamplingVocabulary& vocabulary);
+  // The vocabulary must outlive the cache.
+  explicit SamplerCache(const SamplingVocabulary& vocabulary) : vocabulary_(vocabulary), grammars_(vocabulary) {}
+
+  // As DryBreakers::make(); the last few lists are kept.
+  Result<std::shared_ptr<const DryBreakers>> dry_breakers(std::span<const std::string> texts);
+  // Compiled; not for Kind::none.
+  Result<std::shared_ptr<const Grammar>> grammar(const GrammarSource& source);
+  const GrammarCache& grammars() const { return grammars_; }
 
  private:
   static constexpr size_t kKept = 8;
 
-  std::mutex mutex_;
+  const SamplingVocabulary& vocabulary_;
+  GrammarCache grammars_;
+  std::mutex mutex_;                                                                             // guards what follows
   std::list<std::pair<std::vector<std::string>, std::shared_ptr<const DryBreakers>>> breakers_;  // last used first
 };
 

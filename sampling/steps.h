@@ -6,14 +6,15 @@
 #include <string_view>
 #include <variant>
 
+#include "sampling/grammar_step.h"
 #include "sampling/penalties.h"
 #include "sampling/selectors.h"
 #include "sampling/truncation.h"
 
 namespace linnet {
 
-using Step = std::variant<LogitBiases, Penalties, Dry, TopNSigma, TopK, TailFree, Typical, TopP, MinP, Xtc, Temperature,
-                          DynamicTemperature, Infill, Greedy, Dist, Mirostat1, Mirostat2, AdaptiveP>;
+using Step = std::variant<GrammarStep, LogitBiases, Penalties, Dry, TopNSigma, TopK, TailFree, Typical, TopP, MinP, Xtc,
+                          Temperature, DynamicTemperature, Infill, Greedy, Dist, Mirostat1, Mirostat2, AdaptiveP>;
 
 // The names of all steps, in this order.
 std::span<const std::string_view> step_names();

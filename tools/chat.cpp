@@ -34,13 +34,8 @@ class Chat : public Command {
 };
 
 Result<Completion> Chat::answer(Engine& engine, const std::vector<int32_t>& prompt, int64_t conversation) const {
-  Request request;
-  request.prompt = prompt;
+  LINNET_TRY(Request request, make_request(options_, prompt));
   request.conversation = conversation;
-  request.stopping.max_tokens = options_.max_tokens;
-  LINNET_TRY(request.sampling, sampling_params(options_));
-  request.stopping.stop = options_.stop;
-  request.stopping.ignore_eos = options_.ignore_eos;
   if (!json_) request.on_text = [](std::string_view text) { return static_cast<bool>(write_stdout(text)); };
   return engine.generate(request, &interrupted());
 }
@@ -73,7 +68,7 @@ Result<int> Chat::run() {
     LINNET_TRY(const Completion c, answer(*engine, history, conversation));
     LINNET_CHECK(write_stdout(json_ ? completion_json(c) + "\n" : "\n"));
     messages.push_back({"assistant", c.text});
-    if (c.finish_reason != FinishReason::stop_string) tokens.answered(c.text, c.tokens);
+    if (c.finish_reason == FinishReason::eog || c.finish_reason == FinishReason::max_tokens) tokens.answered(c.text, c.tokens);
     if (c.finish_reason == FinishReason::cancelled) code = kInterrupted;
     if (c.finish_reason == FinishReason::context_full)
       return fail(Code::context_full,

@@ -83,12 +83,8 @@ Result<int> Run::run() {
   LINNET_TRY(const auto model, load_model());
   LINNET_TRY(const auto engine, make_engine(model));
   const double load_ms = loading.milliseconds();
-  Request request;
-  LINNET_TRY(request.prompt, tokens(model->tokenizer()));
-  request.stopping.max_tokens = options_.max_tokens;
-  LINNET_TRY(request.sampling, sampling_params(options_));
-  request.stopping.stop = options_.stop;
-  request.stopping.ignore_eos = options_.ignore_eos;
+  LINNET_TRY(std::vector<int32_t> prompt, tokens(model->tokenizer()));
+  LINNET_TRY(Request request, make_request(options_, std::move(prompt)));
   Status written;
   PromptProgress progress(*engine, request.prompt.size());
   if (!json_)

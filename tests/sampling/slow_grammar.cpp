@@ -41,6 +41,7 @@ class Recognizer {
         return {};
       }
       case Kind::token:
+      case Kind::not_token:
         return {};
       case Kind::sequence: {
         std::set<size_t> places = {at};
@@ -117,7 +118,7 @@ class Deriver {
     if (n.kind == Kind::choice) return std::min(least + 1, kNever);
     if (n.kind == Kind::repeat) return n.least == 0 ? 1 : std::min(1 + least * n.least, kNever);
     if (n.kind == Kind::rule) return std::min(1 + cost_[size_t(rules_.rules[size_t(n.value)].node)], kNever);
-    return n.kind == Kind::token ? kNever : sum;
+    return n.kind == Kind::token || n.kind == Kind::not_token ? kNever : sum;
   }
 
   void derive(int32_t node, std::string& out) {
@@ -161,6 +162,7 @@ class Deriver {
         derive(rules_.rules[size_t(n.value)].node, out);
         return;
       case Kind::token:
+      case Kind::not_token:
         return;
     }
   }
