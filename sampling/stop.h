@@ -45,13 +45,16 @@ class StopStrings {
 
   // From this byte of the text on nothing is given out by push() and pass(): it may yet change (see rewind).
   void hold(uint64_t from) { hold_ = from; }
-  // Where the text stands. rewind() goes back to a mark, as long as no text from it on was given out; see hold().
+  // Where the text stands. rewind() goes back to a mark, as long as no text from undecided(mark) on was given out; see
+  // hold().
   struct Mark {
     int32_t node;
     uint64_t position;
     std::optional<Match> best;
   };
   Mark mark() const { return {node_, position_, best_}; }
+  // What may become a match after this mark starts here, or later.
+  uint64_t undecided(const Mark& mark) const { return mark.position - automaton_->open(mark.node); }
   void rewind(const Mark& mark);
 
  private:

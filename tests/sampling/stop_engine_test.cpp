@@ -354,6 +354,21 @@ TEST(StopEngine, AModelThatInsistsIsEnded) {
   EXPECT_EQ(end.text, "");
 }
 
+TEST(StopEngine, TimeRunsOutWhilePhrasesAreTakenBack) {
+  StopEngine engine = make(with([](auto& p) {
+    p.banned_phrases = {"bad"};
+    p.max_time_ms = 10;
+  }));
+  EXPECT_EQ(engine.add({.id = 1, .bytes = "x b"}).text, "");
+  EXPECT_EQ(engine.add({.id = 2, .bytes = "ad", .elapsed_ms = 9}).action, Action::take_back);
+  EXPECT_EQ(engine.add({.id = 3, .bytes = "x b"}).text, "");
+  const StopOutcome end = engine.add({.id = 2, .bytes = "ad", .elapsed_ms = 10});
+  EXPECT_EQ(end.action, Action::end);
+  EXPECT_EQ(end.reason, StopReason::max_time);
+  EXPECT_EQ(end.take_back, 1);
+  EXPECT_EQ(end.text, "");
+}
+
 TEST(StopEngine, TextThatChangesLaterIsNotShownAsBroken) {
   // The first two bytes of a euro sign, then the first letter of a phrase that is taken back: they may yet become one.
   StopEngine engine = make(with([](auto& p) { p.banned_phrases = {"foo"}; }));

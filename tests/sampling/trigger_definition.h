@@ -1,6 +1,7 @@
 // When triggers fire, by trying every part of the text: for tests of what finds out faster.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <optional>
 #include <regex>
@@ -36,8 +37,12 @@ inline bool word_boundary(std::string_view text, size_t at) {
   return (at > 0 && word(at - 1)) != word(at);
 }
 
-inline std::optional<SlowMatch> slow_match(const std::vector<SlowTrigger>& triggers, std::string_view text) {
-  for (size_t end = 1; end <= text.size(); ++end) {
+// What fires first, looked for from the text's first `from` bytes on.
+inline std::optional<SlowMatch> slow_match(const std::vector<SlowTrigger>& triggers, std::string_view text,
+                                           size_t from = 1) {
+  std::vector<std::regex> compiled;
+  for (const SlowTrigger& t : triggers) compiled.emplace_back(t.type == Trigger::Type::word ? "" : t.core);
+  for (size_t end = std::max<size_t>(from, 1); end <= text.size(); ++end) {
     for (const size_t next : {size_t(0), size_t(1)}) {
       if (end + next > text.size()) continue;
       std::optional<SlowMatch> best;
@@ -51,8 +56,7 @@ inline std::optional<SlowMatch> slow_match(const std::vector<SlowTrigger>& trigg
           if (best && start >= best->start) break;
           const std::string part(text.substr(start, end - start));
           if (t.begins_word && !word_boundary(text, start)) continue;
-          const bool matches =
-              t.type == Trigger::Type::word ? part == t.core : std::regex_match(part, std::regex(t.core));
+          const bool matches = t.type == Trigger::Type::word ? part == t.core : std::regex_match(part, compiled[i]);
           if (matches) best = SlowMatch{i, start, end, end + next};
         }
       }
