@@ -26,6 +26,9 @@ class StopStrings {
   };
 
  public:
+  static constexpr size_t kMostStrings = 64;
+  static constexpr size_t kMostBytes = 1024;  // of one
+
   // Empty strings are refused; at most 64 strings of at most 1 KiB. No strings: text passes, made valid UTF-8.
   static Result<StopStrings> create(std::vector<std::string> strings);
 

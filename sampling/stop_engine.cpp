@@ -42,7 +42,7 @@ Result<StopStrings> all_strings(const StopParams& params, std::string_view promp
     add(params.roles[i]);
   }
   for (const std::string& role : turn_markers(prompt)) {
-    if (strings.size() < 64) add(role);
+    if (strings.size() < StopStrings::kMostStrings) add(role);
   }
   return StopStrings::create(std::move(strings));
 }
