@@ -13,6 +13,7 @@
 #include "sampling/chain.h"
 #include "sampling/steps.h"
 #include "sampling/stop.h"
+#include "sampling/stop_engine.h"
 #include "sampling/vocabulary.h"
 #include "tests/support.h"
 
@@ -125,6 +126,47 @@ void stop_strings(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * int64_t(piece.size()));
 }
 
+// A token of 4 bytes. With everything on, the text stays below what would end it; full patterns cost most while it is
+// nearly 64 KiB long ([^z]* reads all of it), and nothing after.
+void stop_engine(benchmark::State& state, StopParams params, int64_t before) {
+  params.max_tokens = -1;
+  const PlainVocabulary vocabulary(kTokens);
+  Result<StopEngine> made = StopEngine::create(params, vocabulary);
+  if (!made) return state.SkipWithError(made.error().message.c_str());
+  for (int64_t i = 0; i < before; ++i) (void)made->add({.id = int32_t(i * 7919 % kTokens), .bytes = "abc "});
+  StopEngine engine = *made;
+  int64_t i = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(engine.add({.id = int32_t(i * 7919 % kTokens), .bytes = "abc ", .entropy = 2}));
+    if (++i % 256 != 0) continue;
+    state.PauseTiming();
+    engine = *made;
+    state.ResumeTiming();
+  }
+}
+
+void add_stop_engine() {
+  const auto add = [](const char* name, StopParams params, int64_t before = 0) {
+    benchmark::RegisterBenchmark(("stop_engine/" + std::string(name)).c_str(),
+                                 [=](benchmark::State& s) { stop_engine(s, params, before); });
+  };
+  StopParams patterns;
+  patterns.pattern_conditions.assign(16, {"\\b(done|finished|complete)\\b"});
+  StopParams full;
+  full.pattern_conditions = {{"[^z]*z", PatternCondition::Match::full}};
+  StopParams detectors;
+  detectors.repetition_detection = detectors.completion_detection = detectors.coherence_break = 0.9;
+  detectors.max_repetition_count = 10;
+  detectors.context_aware = true;
+  StopParams bans;
+  bans.banned_phrases.assign(64, "c ab x");
+  add("nothing on", {});
+  add("16 patterns", patterns, 2000);
+  add("a full pattern, text of 60 KiB", full, 15000);
+  add("all detectors", detectors, 500);
+  add("banned phrases, always one open", bans);
+}
+
 void add_all() {
   const KernelList list = all_kernels();
   for (int32_t i = 0; i < list.count; ++i) {
@@ -134,6 +176,7 @@ void add_all() {
   }
   add_chains("definition", Scans::scalar());
   benchmark::RegisterBenchmark("stop_strings/piece of 4 bytes", stop_strings);
+  add_stop_engine();
 }
 
 }  // namespace

@@ -8,8 +8,8 @@ namespace linnet {
 namespace {
 
 Error wrong_type(const Json& value, const std::string& where, std::string_view expected) {
-  const std::string found = value.is_array() || value.is_object() ? std::string(value.type_name())
-                                                                  : JsonWriter().value(value).text();
+  const std::string found =
+      value.is_array() || value.is_object() ? std::string(value.type_name()) : JsonWriter().value(value).text();
   return fail(Code::option_type, "{} is {}, expected {}", where, found, expected);
 }
 

@@ -98,7 +98,8 @@ Result<GrammarSource> grammar_source(const Options& o) {
   source.lazy = o.grammar_lazy;
   if (!o.grammar_lazy) return source;
   if (source.kind == Kind::none)
-    return fail(Code::option_range, "grammar_lazy is true and there is no grammar, expected grammar, json_schema, regex or choices");
+    return fail(Code::option_range,
+                "grammar_lazy is true and there is no grammar, expected grammar, json_schema, regex or choices");
   LINNET_TRY(source.triggers, grammar_triggers(o));
   return source;
 }

@@ -32,7 +32,8 @@ Status read_trigger(const Json& json, const std::string& where, std::vector<Trig
       {{"type", [&](const Json& v, const std::string& place) { return read_trigger_type(v, place, trigger); }},
        {"value", into(trigger.value)},
        {"token", into(trigger.token)}}));
-  if (!json.find("type")) return fail(Code::option_type, "{} has no type, expected one of token, word, pattern, pattern_full", where);
+  if (!json.find("type"))
+    return fail(Code::option_type, "{} has no type, expected one of token, word, pattern, pattern_full", where);
   triggers.push_back(std::move(trigger));
   return {};
 }
@@ -46,7 +47,8 @@ Status read_token_condition(const Json& json, const std::string& where, std::vec
   int32_t id = -1;
   std::string mode = "stop_on_token";
   LINNET_CHECK(read_fields(json, where, {{"token_id", into(id)}, {"mode", into(mode)}}));
-  if (mode != "stop_on_token") return fail(Code::option_range, "{}.mode is \"{}\", expected stop_on_token", where, mode);
+  if (mode != "stop_on_token")
+    return fail(Code::option_range, "{}.mode is \"{}\", expected stop_on_token", where, mode);
   ids.push_back(id);
   return {};
 }
@@ -70,7 +72,8 @@ Status read_semantic_condition(const Json& json, const std::string& where, StopP
   std::string type;
   double threshold = -1;
   LINNET_CHECK(read_fields(json, where, {{"type", into(type)}, {"threshold", into(threshold)}}));
-  if (!json.find("threshold")) return fail(Code::option_type, "{} has no threshold, expected a number above 0, at most 1", where);
+  if (!json.find("threshold"))
+    return fail(Code::option_type, "{} has no threshold, expected a number above 0, at most 1", where);
   if (type == "repetition_detection") {
     p.repetition_detection = threshold;
   } else if (type == "completion_detection") {
@@ -79,7 +82,8 @@ Status read_semantic_condition(const Json& json, const std::string& where, StopP
     p.coherence_break = threshold;
   } else {
     return fail(Code::option_range,
-                "{}.type is \"{}\", expected completion_detection, repetition_detection or coherence_break", where, type);
+                "{}.type is \"{}\", expected completion_detection, repetition_detection or coherence_break", where,
+                type);
   }
   return {};
 }
@@ -146,22 +150,26 @@ Status read_json(const JsonText& option, std::string_view key, const ReadJson& r
 }
 
 ReadJson each(std::function<Status(const Json&, const std::string&)> read) {
-  return [read = std::move(read)](const Json& json, const std::string& where) { return read_elements(json, where, read); };
+  return
+      [read = std::move(read)](const Json& json, const std::string& where) { return read_elements(json, where, read); };
 }
 
 }  // namespace
 
 Result<std::vector<Trigger>> grammar_triggers(const Options& o) {
   std::vector<Trigger> triggers;
-  LINNET_CHECK(read_json(o.grammar_triggers, "grammar_triggers", [&](const Json& json, const std::string& where) -> Status {
-    const auto read = [&](const Json& element, const std::string& place) { return read_trigger(element, place, triggers); };
-    if (json.is_array()) return read_elements(json, where, read);
-    bool enabled = true;
-    std::vector<std::string> patterns;
-    LINNET_CHECK(read_fields(json, where, {{"enabled", into(enabled)}, {"patterns", into(patterns)}}));
-    if (enabled) add_patterns(triggers, patterns);
-    return {};
-  }));
+  LINNET_CHECK(
+      read_json(o.grammar_triggers, "grammar_triggers", [&](const Json& json, const std::string& where) -> Status {
+        const auto read = [&](const Json& element, const std::string& place) {
+          return read_trigger(element, place, triggers);
+        };
+        if (json.is_array()) return read_elements(json, where, read);
+        bool enabled = true;
+        std::vector<std::string> patterns;
+        LINNET_CHECK(read_fields(json, where, {{"enabled", into(enabled)}, {"patterns", into(patterns)}}));
+        if (enabled) add_patterns(triggers, patterns);
+        return {};
+      }));
   return triggers;
 }
 
@@ -185,7 +193,8 @@ Result<StopParams> stop_params(const Options& o) {
                          each([&](J j, W w) { return read_pattern_condition(j, w, p.pattern_conditions); })));
   LINNET_CHECK(read_json(o.semantic_conditions, "semantic_conditions",
                          each([&](J j, W w) { return read_semantic_condition(j, w, p); })));
-  LINNET_CHECK(read_json(o.dynamic_timeout, "dynamic_timeout", [&](J j, W w) { return read_dynamic_timeout(j, w, p); }));
+  LINNET_CHECK(
+      read_json(o.dynamic_timeout, "dynamic_timeout", [&](J j, W w) { return read_dynamic_timeout(j, w, p); }));
   LINNET_CHECK(read_json(o.timeout_config, "timeout_config", [&](J j, W w) { return read_timeout_config(j, w, p); }));
   LINNET_CHECK(
       read_json(o.semantic_stopping, "semantic_stopping", [&](J j, W w) { return read_semantic_stopping(j, w, p); }));

@@ -1,5 +1,8 @@
 // Phrases that may not be generated. A phrase is made of several tokens, most of them innocent, so it is known only when
-// it is complete: then the tokens from its first byte on are taken back, and the first of them is banned at its position.
+// it is complete: then its tokens are taken back, from the one with its first byte on, and that one is banned at its
+// position. Text that may be the beginning of a phrase is held back until it is known not to be; what has been given out
+// stays. So where the text before a token that is taken back is out and yet makes a phrase with another token in its
+// place, the first token that is not out is banned.
 #pragma once
 
 #include <cstdint>

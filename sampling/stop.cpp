@@ -8,10 +8,8 @@
 namespace linnet {
 namespace {
 
-constexpr size_t kMostStrings = 64;
-constexpr size_t kMostBytes = 1024;
 // Bytes given out are dropped in portions: held_ is copied once per portion, not once per byte.
-constexpr size_t kPortion = 4 * kMostBytes;
+constexpr size_t kPortion = 4 * StopStrings::kMostBytes;
 
 }  // namespace
 

@@ -26,6 +26,9 @@ class StopStrings {
   };
 
  public:
+  static constexpr size_t kMostStrings = 64;
+  static constexpr size_t kMostBytes = 1024;  // of one
+
   // Empty strings are refused; at most 64 strings of at most 1 KiB. No strings: text passes, made valid UTF-8.
   static Result<StopStrings> create(std::vector<std::string> strings);
 
@@ -45,13 +48,16 @@ class StopStrings {
 
   // From this byte of the text on nothing is given out by push() and pass(): it may yet change (see rewind).
   void hold(uint64_t from) { hold_ = from; }
-  // Where the text stands. rewind() goes back to a mark, as long as no text from it on was given out; see hold().
+  // Where the text stands. rewind() goes back to a mark, as long as no text from undecided(mark) on was given out; see
+  // hold().
   struct Mark {
     int32_t node;
     uint64_t position;
     std::optional<Match> best;
   };
   Mark mark() const { return {node_, position_, best_}; }
+  // What may become a match after this mark starts here, or later.
+  uint64_t undecided(const Mark& mark) const { return mark.position - automaton_->open(mark.node); }
   void rewind(const Mark& mark);
 
  private:

@@ -42,7 +42,7 @@ Result<StopStrings> all_strings(const StopParams& params, std::string_view promp
     add(params.roles[i]);
   }
   for (const std::string& role : turn_markers(prompt)) {
-    if (strings.size() < 64) add(role);
+    if (strings.size() < StopStrings::kMostStrings) add(role);
   }
   return StopStrings::create(std::move(strings));
 }
@@ -114,7 +114,7 @@ std::optional<StopOutcome> StopEngine::banned_phrase(const GeneratedToken& token
   if (phrases_.empty()) return std::nullopt;
   const auto found = phrases_.push(progress_.phrase, token.bytes);
   if (!found) return std::nullopt;
-  // Of the tokens that begin at or before the phrase, the last; there is one, since what may become a phrase is held.
+  // Of the tokens that begin at or before the phrase, the last; if all that did are out, the first that is not.
   size_t first = held_.size() - 1;
   while (first > 0 && held_[first].length > found->start) --first;
   const Held& back = held_[first];
@@ -135,7 +135,7 @@ std::optional<StopOutcome> StopEngine::banned_phrase(const GeneratedToken& token
   return outcome;
 }
 
-// Lets go of tokens that no phrase can begin in any more; the text from the first of the others on is held back.
+// Lets go of tokens that no phrase can begin in any more.
 void StopEngine::settle() {
   if (held_.size() > kMostHeld) progress_.phrase.node = StringAutomaton::kStart;
   const uint64_t undecided = phrases_.undecided(progress_.phrase);
@@ -145,7 +145,16 @@ void StopEngine::settle() {
     held_.pop_front();
   }
   bans_.settle(held_.empty() ? progress_.tokens : held_.front().before.tokens);
-  strings_.hold(held_.empty() ? UINT64_MAX : held_.front().length);
+}
+
+// Up to where text may be given out, whatever tokens are taken back: what was undecided before the first of them may be
+// so again.
+uint64_t StopEngine::settled() const {
+  if (held_.empty()) return UINT64_MAX;
+  const Held& first = held_.front();
+  const uint64_t strings = strings_.undecided(first.strings);
+  if (!first.before.indentation) return strings;
+  return std::min(strings, first.before.indentation->undecided().value_or(UINT64_MAX));
 }
 
 StopOutcome StopEngine::add(const GeneratedToken& token) {
@@ -153,7 +162,13 @@ StopOutcome StopEngine::add(const GeneratedToken& token) {
     held_.push_back({token.id, progress_, strings_.mark(), triggers_.length(), triggers_.from()});
   }
   if (auto end = before(token)) return finish(std::move(end), {}, false);
-  if (auto outcome = banned_phrase(token)) return *std::move(outcome);
+  if (auto outcome = banned_phrase(token)) {
+    auto late = outcome->action == StopOutcome::Action::take_back ? time_end(token.elapsed_ms) : std::nullopt;
+    if (!late) return *std::move(outcome);
+    StopOutcome end = finish(std::move(late), {}, false);
+    end.take_back = outcome->take_back;
+    return end;
+  }
   ++progress_.tokens;
   for (size_t i = 0; i < params_->required_tokens.size(); ++i) {
     if (params_->required_tokens[i] == token.id) progress_.missing &= ~(uint64_t(1) << i);
@@ -180,6 +195,7 @@ std::optional<StopEngine::End> StopEngine::add_text(std::string_view bytes, std:
   if (!may_end()) {
     triggers_.pass(bytes);
     if (indentation) indentation->pass(bytes);
+    strings_.hold(settled());
     shown = strings_.pass(bytes);
     return std::nullopt;
   }
@@ -192,15 +208,14 @@ std::optional<StopEngine::End> StopEngine::add_text(std::string_view bytes, std:
     if (auto end = stopped_by_string()) return end;
     return trigger_end(*match);
   }
-  const auto hold = [&](uint64_t from) { strings_.hold(held_.empty() ? from : std::min(from, held_.front().length)); };
+  const auto undecided = line ? line : indentation ? indentation->undecided() : std::nullopt;
+  strings_.hold(std::min(settled(), undecided.value_or(UINT64_MAX)));
   if (line) {
-    hold(*line);
     shown = strings_.push(bytes.substr(0, size_t(indentation->position() - start)));
     shown += strings_.flush(*line);
     if (auto end = stopped_by_string()) return end;
     return End{StopReason::indentation, "", fmt::format("a line with less than {} blanks", indentation->least())};
   }
-  if (indentation) hold(indentation->undecided().value_or(UINT64_MAX));
   shown = strings_.push(bytes);
   return stopped_by_string();
 }

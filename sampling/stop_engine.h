@@ -153,6 +153,7 @@ class StopEngine {
   std::optional<End> before(const GeneratedToken& token);
   std::optional<StopOutcome> banned_phrase(const GeneratedToken& token);
   void settle();
+  uint64_t settled() const;
   std::optional<End> add_text(std::string_view bytes, std::string& shown);
   std::optional<End> stopped_by_string() const;
   End trigger_end(const TriggerMatch& match) const;

@@ -68,7 +68,8 @@ Result<int> Chat::run() {
     LINNET_TRY(const Completion c, answer(*engine, history, conversation));
     LINNET_CHECK(write_stdout(json_ ? completion_json(c) + "\n" : "\n"));
     messages.push_back({"assistant", c.text});
-    if (c.finish_reason == FinishReason::eog || c.finish_reason == FinishReason::max_tokens) tokens.answered(c.text, c.tokens);
+    if (c.finish_reason == FinishReason::eog || c.finish_reason == FinishReason::max_tokens)
+      tokens.answered(c.text, c.tokens);
     if (c.finish_reason == FinishReason::cancelled) code = kInterrupted;
     if (c.finish_reason == FinishReason::context_full)
       return fail(Code::context_full,
