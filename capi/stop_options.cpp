@@ -158,18 +158,16 @@ ReadJson each(std::function<Status(const Json&, const std::string&)> read) {
 
 Result<std::vector<Trigger>> grammar_triggers(const Options& o) {
   std::vector<Trigger> triggers;
-  LINNET_CHECK(
-      read_json(o.grammar_triggers, "grammar_triggers", [&](const Json& json, const std::string& where) -> Status {
-        const auto read = [&](const Json& element, const std::string& place) {
-          return read_trigger(element, place, triggers);
-        };
-        if (json.is_array()) return read_elements(json, where, read);
-        bool enabled = true;
-        std::vector<std::string> patterns;
-        LINNET_CHECK(read_fields(json, where, {{"enabled", into(enabled)}, {"patterns", into(patterns)}}));
-        if (enabled) add_patterns(triggers, patterns);
-        return {};
-      }));
+  const auto read = [&](const Json& element, const std::string& place) { return read_trigger(element, place, triggers); };
+  const auto read_all = [&](const Json& json, const std::string& where) -> Status {
+    if (json.is_array()) return read_elements(json, where, read);
+    bool enabled = true;
+    std::vector<std::string> patterns;
+    LINNET_CHECK(read_fields(json, where, {{"enabled", into(enabled)}, {"patterns", into(patterns)}}));
+    if (enabled) add_patterns(triggers, patterns);
+    return {};
+  };
+  LINNET_CHECK(read_json(o.grammar_triggers, "grammar_triggers", read_all));
   return triggers;
 }
 
