@@ -46,6 +46,7 @@ class Tokenizer : public SamplingVocabulary {
   bool is_eog(int32_t token) const override;
   // As encode() without options; a text that encode() refuses has no tokens.
   std::vector<int32_t> tokenize(std::string_view text) const override;
+  int32_t find_token(std::string_view piece) const override { return find(piece).value_or(-1); }
 
   // Texts of user-defined tokens always become these tokens, texts of control tokens only with options.special. In a
   // text, the special token that starts first and is longest counts; with options.special, some of them take the white

@@ -31,6 +31,7 @@ struct GrammarNode {
     choice,      // one of `children`, at least one
     repeat,      // `children[0]`, at least `least` times and at most `most` times (-1: any number)
     rule,        // rule `value`
+    not_token,   // any one token that stands for text, except the token `value`; only where a token begins
   };
   Kind kind = Kind::text;
   std::string text;
@@ -60,6 +61,7 @@ struct GrammarRules {
     return add({.kind = GrammarNode::Kind::characters, .ranges = std::move(ranges)});
   }
   int32_t token(int32_t id) { return add({.kind = GrammarNode::Kind::token, .value = id}); }
+  int32_t not_token(int32_t id) { return add({.kind = GrammarNode::Kind::not_token, .value = id}); }
   int32_t sequence(std::vector<int32_t> children) {
     return add({.kind = GrammarNode::Kind::sequence, .children = std::move(children)});
   }

@@ -16,6 +16,8 @@ class SamplingVocabulary {
   virtual bool is_eog(int32_t token) const = 0;
   // Tokens of a text, no BOS added, special tokens not parsed.
   virtual std::vector<int32_t> tokenize(std::string_view text) const = 0;
+  // The token whose text in the vocabulary is this, control tokens included; -1: none, or there are no such texts.
+  virtual int32_t find_token(std::string_view /*piece*/) const { return -1; }
 };
 
 // Tokens without texts: for logits of which nothing but their number is known.
