@@ -134,7 +134,7 @@ const std::vector<Case>& cases() {
        {"yyyyy"}},
       {"many states when deterministic",
        "root ::= [ab]* \"a\" [ab]{12}",
-       {"abbbbbbbbbbbb", "bababababababababababab"},
+       {"abbbbbbbbbbbb", "abababababababababababa"},
        {"", "bbbb", "ab", "bbbbbbbbbbbbbbb"},
        {"c", "abc"}},
       {"JSON",
