@@ -37,7 +37,7 @@ class GrammarMasks {
   // One walk may go beyond that by so much, then it is refused.
   static constexpr size_t kWalkMemory = size_t(64) << 20;
   // Most nodes of the trie and configurations that the segments of one mask may look at.
-  static constexpr uint64_t kWork = uint64_t(1) << 26;
+  static constexpr uint64_t kWork = uint64_t(1) << 24;
 
   // Places in the trie, ascending. `id` is never used again for others.
   struct Exits {

@@ -589,8 +589,8 @@ TEST(GrammarMasks, MemoryIsBounded) {
   Random random(23);
   const TextVocabulary vocabulary = random_vocabulary(random, 3000);
   const auto trie = trie_of(vocabulary);
-  const auto rules = parse_gbnf(R"(root ::= ("<" item{0,60} ">")* [abc]{2,70}
-item ::= [^b]{1,9} | "(" item ")")",
+  const auto rules = parse_gbnf(R"~(root ::= ("<" item{0,60} ">")* [abc]{2,70}
+item ::= [^b]{1,9} | "(" item ")")~",
                                 nullptr);
   ASSERT_TRUE(rules);
   const auto automaton = GrammarAutomaton::build(*rules, vocabulary.size());
