@@ -9,7 +9,7 @@ namespace linnet {
 namespace {
 
 // What compile() may spend on masks in advance: nodes of the trie, and some more for what is harder than a node.
-constexpr uint64_t kPrepared = 4'000'000;
+constexpr uint64_t kPrepared = 3'000'000;
 
 constexpr int kStateBits = 20, kStackBits = 23;
 static_assert(GrammarLimits::kStates < (1 << kStateBits) && Pushdown::kFrames < (size_t(1) << kStackBits));

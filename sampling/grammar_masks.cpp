@@ -361,8 +361,8 @@ void GrammarMasks::Segment::add_to(std::span<uint64_t> mask) const {
   for (const int32_t token : sparse) mask[size_t(token) / 64] |= uint64_t(1) << (token % 64);
 }
 
-GrammarMasks::GrammarMasks(const GrammarAutomaton& automaton, std::shared_ptr<const TokenTrie> trie)
-    : automaton_(automaton), trie_(std::move(trie)) {}
+GrammarMasks::GrammarMasks(const GrammarAutomaton& automaton, std::shared_ptr<const TokenTrie> trie, size_t memory)
+    : automaton_(automaton), trie_(std::move(trie)), limit_(memory) {}
 
 Result<std::shared_ptr<const GrammarMasks::Segment>> GrammarMasks::segment(const std::shared_ptr<const Exits>& exits,
                                                                            int32_t state, bool bottom,
@@ -381,7 +381,7 @@ Result<std::shared_ptr<const GrammarMasks::Segment>> GrammarMasks::segment(const
   }
   const std::unique_lock lock(mutex_);
   if (auto found = find()) return found;
-  if (walker_ && kept_ + walker_->memory() > kMemory) {
+  if (walker_ && kept_ + walker_->memory() > limit_) {
     segments_.clear();
     exits_.clear();
     kept_ = 0;
@@ -440,7 +440,7 @@ Result<std::shared_ptr<const GrammarMasks::Segment>> GrammarMasks::compute(const
 
 void GrammarMasks::prepare(uint64_t limit) const {
   uint64_t work = 0;
-  for (int32_t state = 0; state < automaton_.states() && work < limit && memory() < kMemory / 2; ++state) {
+  for (int32_t state = 0; state < automaton_.states() && work < limit && memory() < limit_ / 2; ++state) {
     // States of the root are nearly always at the bottom. A failure comes again, with its sentence, when it matters.
     const bool bottom = automaton_.rule_count() == 1 || state < automaton_.start(1);
     if (!segment(nullptr, state, bottom, work)) return;

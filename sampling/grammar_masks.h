@@ -12,7 +12,7 @@
 // leads), so a step is one table look-up. A subtree of the trie is taken whole, without a walk, when the set is a loop
 // over a class of characters that covers it: the inside of strings, say, counted repetitions included.
 //
-// Thread-safe. Memory is bounded: when what is kept exceeds kMemory, all of it is dropped and made again as needed.
+// Thread-safe. Memory is bounded: when what is kept exceeds `memory`, all of it is dropped and made again as needed.
 #pragma once
 
 #include <atomic>
@@ -34,10 +34,10 @@ namespace linnet {
 class GrammarMasks {
  public:
   static constexpr size_t kMemory = size_t(32) << 20;
-  // One walk may go beyond kMemory by so much, then it is refused.
+  // One walk may go beyond that by so much, then it is refused.
   static constexpr size_t kWalkMemory = size_t(64) << 20;
   // Most nodes of the trie and configurations that the segments of one mask may look at.
-  static constexpr uint64_t kWork = uint64_t(1) << 26;
+  static constexpr uint64_t kWork = uint64_t(1) << 24;
 
   // Places in the trie, ascending. `id` is never used again for others.
   struct Exits {
@@ -52,14 +52,14 @@ class GrammarMasks {
     void add_to(std::span<uint64_t> mask) const;
   };
 
-  GrammarMasks(const GrammarAutomaton& automaton, std::shared_ptr<const TokenTrie> trie);
+  GrammarMasks(const GrammarAutomaton& automaton, std::shared_ptr<const TokenTrie> trie, size_t memory = kMemory);
 
   // The walk from `state`: from the empty prefix where `exits` is null, else from all of them. `bottom`: below is
   // nothing but the end of the text, so exits lead nowhere. `work` counts up to kWork.
   Result<std::shared_ptr<const Segment>> segment(const std::shared_ptr<const Exits>& exits, int32_t state, bool bottom,
                                                  uint64_t& work) const;
   // Walks from the empty prefix in every state, in the order of states, while `work` is below the limit and memory below
-  // half of kMemory, so that a generation seldom has to.
+  // half of what it may be, so that a generation seldom has to.
   void prepare(uint64_t limit) const;
   size_t memory() const { return memory_.load(std::memory_order_relaxed); }
 
@@ -82,6 +82,7 @@ class GrammarMasks {
 
   const GrammarAutomaton& automaton_;
   const std::shared_ptr<const TokenTrie> trie_;
+  const size_t limit_;  // bytes
 
   mutable std::shared_mutex mutex_;  // guards what follows
   mutable std::unordered_map<Key, std::shared_ptr<const Segment>, KeyHash> segments_;

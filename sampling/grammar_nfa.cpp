@@ -152,28 +152,28 @@ class Builder {
     return {};
   }
 
-  // An upper bound of the states that a node becomes, its children's sizes being known.
+  // More than the states that a node becomes inside, and at least the steps to write it out, its children's sizes being
+  // known: every part counts at least once.
   int64_t size_of(const GrammarNode& node) const {
     int64_t size = 1;
     switch (node.kind) {
       case Kind::text:
-        size += int64_t(node.text.size());
+        size += int64_t(node.text.size()) - (node.text.empty() ? 0 : 1);
         break;
       case Kind::characters: {
         std::vector<ByteRanges> sequences;
         for (const CharacterRange& range : node.ranges) utf8_ranges(range, sequences);
-        size += 3;
+        if (node.ranges.back().last >= 0x80) size += 3;
         for (const ByteRanges& sequence : sequences) size += sequence.count - 1 - sequence.any_at_end();
         break;
       }
       case Kind::repeat: {
         const int64_t copies = std::max(node.most == -1 ? int64_t(node.least) + 1 : int64_t(node.most), int64_t(1));
-        size += copies * (1 + sizes_[size_t(node.children[0])]);  // below 2^31 * 2^19
+        size += 1 + copies * sizes_[size_t(node.children[0])];  // below 2^31 * 2^19
         break;
       }
       default:
-        for (const int32_t child : node.children)
-          size = std::min(size + 1 + sizes_[size_t(child)], Limits::kStates + 1);
+        for (const int32_t child : node.children) size = std::min(size + sizes_[size_t(child)], Limits::kStates + 1);
     }
     return std::min(size, Limits::kStates + 1);
   }

@@ -60,6 +60,7 @@ std::span<const Configuration> Pushdown::frames(int32_t stack) const {
   return {frames_.data() + from, begin_[size_t(stack) + 1] - from};
 }
 
+// In the order in which they were made, which forget() relies on.
 void Pushdown::grow(size_t slots) {
   slots_.assign(slots, -1);
   for (size_t stack = 0; stack < stacks(); ++stack) {
@@ -87,10 +88,15 @@ int32_t Pushdown::intern(std::span<const Configuration> wanted) {
 }
 
 void Pushdown::forget(size_t count) {
-  if (count >= stacks()) return;
-  begin_.resize(count + 1);
-  frames_.resize(begin_.back());
-  grow(slots_.size());
+  // Last in, first out: whoever was inserted last is in nobody's way.
+  while (stacks() > count) {
+    const int32_t last = int32_t(stacks()) - 1;
+    size_t at = hash(frames(last)) & (slots_.size() - 1);
+    while (slots_[at] != last) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = -1;
+    begin_.pop_back();
+    frames_.resize(begin_.back());
+  }
 }
 
 bool Pushdown::too_many(std::vector<Configuration>& set, size_t count) {

@@ -6,6 +6,7 @@
 
 #include "sampling/chain.h"
 #include "sampling/vocabulary.h"
+#include "tests/sampling/allocations.h"
 #include "tests/support.h"
 
 // Clang's thread sanitizer brings an operator new that may not be replaced.
@@ -16,12 +17,13 @@
 #endif
 
 namespace {
-thread_local int64_t allocations = 0;
+thread_local int64_t allocations = 0, bytes_allocated = 0;
 }
 
 #ifndef LINNET_FIXED_NEW
 void* operator new(std::size_t bytes) {
   ++allocations;
+  bytes_allocated += int64_t(bytes);
   if (void* memory = std::malloc(bytes)) return memory;
   throw std::bad_alloc();
 }
@@ -30,6 +32,10 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
 
 namespace linnet {
+
+int64_t allocation_count() { return allocations; }
+int64_t allocated_bytes() { return bytes_allocated; }
+
 namespace {
 
 TEST(Allocation, NoneAfterWarmUp) {

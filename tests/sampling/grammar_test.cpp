@@ -134,7 +134,7 @@ const std::vector<Case>& cases() {
        {"yyyyy"}},
       {"many states when deterministic",
        "root ::= [ab]* \"a\" [ab]{12}",
-       {"abbbbbbbbbbbb", "bababababababababababab"},
+       {"abbbbbbbbbbbb", "abababababababababababa"},
        {"", "bbbb", "ab", "bbbbbbbbbbbbbbb"},
        {"c", "abc"}},
       {"JSON",
@@ -562,6 +562,61 @@ TEST(Grammar, AmbiguityIsRefusedWhereItGrowsTooLarge) {
   EXPECT_GT(read, 1000);
   EXPECT_FALSE(matcher.dead());
   std::printf("%lld bytes, %zu bytes of memory\n", static_cast<long long>(read), matcher.memory());
+}
+
+// One token may be long enough to make a mask too ambiguous: an error, and the matcher goes on.
+TEST(Grammar, AmbiguityWithinATokenIsRefused) {
+  const TextVocabulary vocabulary({"a", "b", std::string(5000, 'a')});
+  const auto grammar = compile("root ::= \"b\" s\ns ::= \"a\" s \"a\" | \"a\" s \"b\" | \"\"", vocabulary);
+  ASSERT_TRUE(grammar);
+  GrammarMatcher matcher(grammar);
+  Mask mask(1);
+  EXPECT_TRUE(matcher.mask(mask));
+  EXPECT_EQ(mask[0], 2u);
+  ASSERT_TRUE(matcher.accept(1));
+  for (int i = 0; i < 2; ++i) {
+    const Status status = matcher.mask(mask);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, Code::grammar_limit) << status.error().message;
+  }
+  EXPECT_FALSE(matcher.accept(2));
+  EXPECT_TRUE(matcher.accept(0));
+  matcher.rewind(1);
+  EXPECT_TRUE(matcher.complete());
+}
+
+TEST(GrammarMasks, MemoryIsBounded) {
+  Random random(23);
+  const TextVocabulary vocabulary = random_vocabulary(random, 3000);
+  const auto trie = trie_of(vocabulary);
+  const auto rules = parse_gbnf(R"~(root ::= ("<" item{0,60} ">")* [abc]{2,70}
+item ::= [^b]{1,9} | "(" item ")")~",
+                                nullptr);
+  ASSERT_TRUE(rules);
+  const auto automaton = GrammarAutomaton::build(*rules, vocabulary.size());
+  ASSERT_TRUE(automaton) << automaton.error().message;
+  const size_t small = 100'000;
+  const GrammarMasks bounded(*automaton, trie, small), free(*automaton, trie);
+  size_t most = 0;
+  int segments = 0;
+  for (int pass = 0; pass < 2; ++pass) {
+    for (int32_t state = 0; state < automaton->states(); ++state) {
+      uint64_t work = 0;
+      const auto a = bounded.segment(nullptr, state, false, work), b = free.segment(nullptr, state, false, work);
+      ASSERT_TRUE(a && b);
+      Mask mask_a(trie->mask_words()), mask_b(trie->mask_words());
+      (*a)->add_to(mask_a);
+      (*b)->add_to(mask_b);
+      ASSERT_EQ(mask_a, mask_b) << state;
+      ASSERT_EQ((*a)->exits != nullptr, (*b)->exits != nullptr);
+      ASSERT_TRUE(!(*a)->exits || (*a)->exits->nodes == (*b)->exits->nodes);
+      most = std::max(most, bounded.memory());
+      ++segments;
+    }
+  }
+  std::printf("%d segments: %zu bytes when all are kept, at most %zu of %zu\n", segments, free.memory(), most, small);
+  EXPECT_GT(free.memory(), 3 * small);
+  EXPECT_LT(most, 3 * small);  // the limit and the largest walk
 }
 
 TEST(Grammar, ThreadsShareAGrammar) {
