@@ -12,7 +12,7 @@
 #include "gguf/base/utf8.h"
 #include "sampling/stop_engine.h"
 #include "tests/sampling/trigger_definition.h"
-#include "tests/sampling/vocabulary.h"
+#include "sampling/vocabulary.h"
 #include "tests/support.h"
 
 namespace linnet {

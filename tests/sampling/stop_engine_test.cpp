@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/sampling/vocabulary.h"
+#include "sampling/vocabulary.h"
 #include "tests/support.h"
 
 namespace linnet {
