@@ -11,7 +11,7 @@
 
 #include "gguf/base/utf8.h"
 #include "sampling/stop_engine.h"
-#include "tests/sampling/vocabulary.h"
+#include "sampling/vocabulary.h"
 
 namespace {
 
