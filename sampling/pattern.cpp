@@ -85,6 +85,8 @@ bool Pattern::found_at_start(std::string_view text) const {
   return compiled_->Match(piece(text), 0, text.size(), re2::RE2::ANCHOR_START, nullptr, 0);
 }
 
+int32_t Pattern::instructions() const { return compiled_->ProgramSize(); }
+
 const std::string& Pattern::text() const { return compiled_->pattern(); }
 
 }  // namespace linnet

@@ -19,9 +19,10 @@ namespace linnet {
 // Copies share what was compiled; any number of threads may search at once.
 class Pattern {
  public:
-  static constexpr size_t kMostBytes = 1024;          // of a pattern
-  static constexpr int32_t kMostInstructions = 4096;  // of the program it becomes: what a searched byte costs at worst
-  static constexpr int64_t kMostMemory = 1 << 20;     // of one pattern, compiled, with its automaton's cache
+  static constexpr size_t kMostBytes = 1024;  // of a pattern
+  static constexpr int32_t kMostInstructions =
+      2048;                                        // of the program it becomes: the steps of a searched byte, at worst
+  static constexpr int64_t kMostMemory = 1 << 20;  // of one pattern, compiled, with its automaton's cache
 
   // `what` names the key in messages. Code::regex for a pattern that is too long, wrong, or matches the empty text.
   static Result<Pattern> compile(std::string_view pattern, std::string_view what);
@@ -40,6 +41,7 @@ class Pattern {
   bool found_at_start(std::string_view text) const;
   // Whether a match may depend on what follows it. (Said by the pattern's letters: true also for an escaped $.)
   bool looks_ahead() const { return looks_ahead_; }
+  int32_t instructions() const;
   const std::string& text() const;
 
  private:

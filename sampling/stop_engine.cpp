@@ -91,7 +91,7 @@ StopEngine::Needs StopEngine::needs() const {
 std::vector<std::string> StopEngine::notes() const {
   if (!triggers_.full_patterns_over()) return {};
   return {fmt::format("the text is longer than {} bytes: patterns of the whole text cannot match any more",
-                      TriggerMatcher::kFullText)};
+                      triggers_.full_text())};
 }
 
 // An end before the token, which is not part of the text.

@@ -58,6 +58,7 @@ Result<TriggerMatcher> TriggerMatcher::create(std::vector<Trigger> triggers, int
                 kMostPatterns);
   }
   auto plan = std::make_shared<Plan>();
+  int64_t searched = 0, full = 0;  // instructions
   for (const Trigger& trigger : triggers) {
     const size_t i = plan->patterns.size();
     const std::string what = i < names.size() ? names[i] : fmt::format("{}[{}]", key, i);
@@ -67,7 +68,15 @@ Result<TriggerMatcher> TriggerMatcher::create(std::vector<Trigger> triggers, int
     plan->any_full |= trigger.type == Trigger::Type::pattern_full;
     if (!is_pattern(trigger)) continue;
     LINNET_TRY(plan->patterns.back(), Pattern::compile(trigger.value, what));
+    const int32_t size = plan->patterns.back()->instructions();
+    (trigger.type == Trigger::Type::pattern ? searched : full) += size;
   }
+  if (searched + full > kMostInstructions) {
+    return fail(Code::regex, "{}: the patterns compile to {} instructions together, at most {} are taken; use fewer",
+                key, searched + full, kMostInstructions);
+  }
+  plan->window = std::min(kWindow, kMostSteps / size_t(std::max<int64_t>(searched, 1)));
+  plan->full_text = std::min(kFullText, kMostSteps / size_t(std::max<int64_t>(full, 1)));
   plan->triggers = std::move(triggers);
   TriggerMatcher made;
   made.plan_ = std::move(plan);
@@ -142,7 +151,7 @@ std::optional<TriggerMatch> TriggerMatcher::push_chunk(std::string_view bytes) {
 
 // Where in text_ a match that ends at `end` and has at most `length` bytes may start. If the beginning of the text was
 // dropped, the first byte that is kept only tells what was before.
-size_t TriggerMatcher::window(size_t end, size_t length) const {
+size_t TriggerMatcher::window_start(size_t end, size_t length) const {
   size_t start = end - std::min(end, length);
   if (base_ > 0) start = std::max<size_t>(start, 1);
   if (from_ > base_) start = std::max(start, size_t(from_ - base_));
@@ -156,12 +165,12 @@ bool TriggerMatcher::may_fire(size_t trigger, size_t old_size) {
     case Trigger::Type::token:
       return false;
     case Trigger::Type::word: {
-      const size_t from = window(old_size, t.value.size() - 1);
+      const size_t from = window_start(old_size, t.value.size() - 1);
       scanned_ += text_.size() - from;
       return text_.find(t.value, from) != text_.npos;
     }
     case Trigger::Type::pattern: {
-      const size_t from = window(old_size, kWindow);
+      const size_t from = window_start(old_size, plan_->window);
       const size_t size = text_.size();
       scanned_ += size - from;
       text_.push_back(' ');  // so that the end is not the text's end
@@ -170,7 +179,7 @@ bool TriggerMatcher::may_fire(size_t trigger, size_t old_size) {
       return found;
     }
     case Trigger::Type::pattern_full: {
-      if (base_ > 0 || old_size >= kFullText) return false;
+      if (base_ > 0 || old_size >= plan_->full_text) return false;
       if (plan_->patterns[trigger]->looks_ahead()) return true;
       scanned_ += text_.size();
       return plan_->patterns[trigger]->found_at_start(text_);
@@ -180,20 +189,20 @@ bool TriggerMatcher::may_fire(size_t trigger, size_t old_size) {
 }
 
 std::optional<Pattern::Match> TriggerMatcher::search(const Pattern& pattern, size_t end) {
-  const size_t from = window(end, kWindow);
+  const size_t from = window_start(end, plan_->window);
   scanned_ += end - from;
   return pattern.search(text_, from, end);
 }
 
 std::optional<Pattern::Match> TriggerMatcher::word_at(const Trigger& trigger, size_t end) const {
   const size_t bytes = trigger.value.size();
-  if (end < bytes || end - bytes < window(end, bytes)) return std::nullopt;
+  if (end < bytes || end - bytes < window_start(end, bytes)) return std::nullopt;
   if (text_.compare(end - bytes, bytes, trigger.value) != 0) return std::nullopt;
   return Pattern::Match{.start = end - bytes, .end = end, .begin = end - bytes};
 }
 
 std::optional<Pattern::Match> TriggerMatcher::full_at(const Pattern& pattern, size_t end) {
-  if (end > kFullText || end <= from_) return std::nullopt;
+  if (end > plan_->full_text || end <= from_) return std::nullopt;
   scanned_ += end;
   return pattern.match(std::string_view(text_).substr(0, end));
 }

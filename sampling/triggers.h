@@ -10,6 +10,9 @@
 //   pattern_full  when the text so far, as a whole, matches. A text of more than 64 KiB matches none any more.
 // Of several that fire after the same byte, the one that starts first; of those, the first in the list.
 //
+// Patterns that together have more than 1024 instructions, or full ones with more than 64, look at less: window() and
+// full_text() say how much.
+//
 // Cost of a piece: every pattern runs once over the last 4 KiB and the piece (every 256 bytes of it), every full pattern
 // once over the text so far, of at most 64 KiB; byte by byte only where it has just been found, or where a full pattern
 // has $, \b or \B. Running is linear, so a long text costs a constant for its first 64 KiB and is linear after.
@@ -53,8 +56,12 @@ class TriggerMatcher {
   static constexpr size_t kMostTriggers = 64;
   static constexpr size_t kMostPatterns = 16;
   static constexpr size_t kMostWordBytes = 1024;
-  static constexpr size_t kWindow = 4096;         // a match of a pattern is not longer
-  static constexpr size_t kFullText = 64 * 1024;  // what a full pattern looks at
+  static constexpr int64_t kMostInstructions = 4096;  // of all patterns together
+  static constexpr size_t kWindow = 4096;             // a match of a pattern is not longer
+  static constexpr size_t kFullText = 64 * 1024;      // what a full pattern looks at
+  // Hostile patterns cost a step per instruction and byte. So that a piece costs no more than this, large patterns look
+  // at less: instructions of all patterns times the bytes looked at stay below.
+  static constexpr size_t kMostSteps = 4 << 20;
 
   // Checks every trigger: ids inside the vocabulary, words not empty, patterns valid. `key` names the list in messages;
   // `names` has a name for each, or is empty.
@@ -74,16 +81,20 @@ class TriggerMatcher {
   uint64_t from() const { return from_; }
   // Goes back to an earlier length() and from(). After more than 4 KiB matches that began before it may be missed.
   void rewind(uint64_t length, uint64_t from);
+  // The longest match of a pattern, and the longest text that a full pattern matches.
+  size_t window() const { return plan_->window; }
+  size_t full_text() const { return plan_->full_text; }
   // Bytes that patterns and words were run over, for tests of the cost.
   uint64_t scanned() const { return scanned_; }
   // Whether the text has become too long for the full patterns there are.
-  bool full_patterns_over() const { return plan_->any_full && length() > kFullText; }
+  bool full_patterns_over() const { return plan_->any_full && length() > plan_->full_text; }
 
  private:
   struct Plan {
     std::vector<Trigger> triggers;
     std::vector<std::optional<Pattern>> patterns;  // [triggers]
     bool any_full = false, any_text = false;
+    size_t window = kWindow, full_text = kFullText;
   };
 
   std::optional<TriggerMatch> push_chunk(std::string_view bytes);
@@ -95,7 +106,7 @@ class TriggerMatcher {
   std::optional<Pattern::Match> full_at(const Pattern& pattern, size_t end);
   std::optional<Pattern::Match> pattern_at(const Pattern& pattern, size_t end, Next next);
   std::optional<Pattern::Match> search(const Pattern& pattern, size_t end);
-  size_t window(size_t end, size_t length) const;
+  size_t window_start(size_t end, size_t length) const;
 
   std::shared_ptr<const Plan> plan_;
   std::string text_;  // the text so far from base_ on

@@ -11,8 +11,8 @@
 
 #include "gguf/base/utf8.h"
 #include "sampling/stop_engine.h"
-#include "tests/sampling/trigger_definition.h"
 #include "sampling/vocabulary.h"
+#include "tests/sampling/trigger_definition.h"
 #include "tests/support.h"
 
 namespace linnet {

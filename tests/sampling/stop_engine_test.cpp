@@ -8,7 +8,6 @@
 
 #include <gtest/gtest.h>
 
-#include "sampling/vocabulary.h"
 #include "tests/support.h"
 
 namespace linnet {

@@ -130,7 +130,7 @@ TEST(Triggers, RefuseWhatTheyCannotRun) {
       {{.type = Type::pattern, .value = "a{1001}"}, Code::regex, "repetition"},
       {{.type = Type::pattern, .value = "((((a{30}){30}){30}){30})b"}, Code::regex, "triggers[0]"},
       {{.type = Type::pattern, .value = "(\\pL{1,30}){30}"}, Code::regex, "triggers[0]"},
-      {{.type = Type::pattern, .value = "\\pL{20}"}, Code::regex, "at most 4096"},
+      {{.type = Type::pattern, .value = "\\pL{20}"}, Code::regex, "at most 2048"},
       {{.type = Type::pattern, .value = "(.{50}){50}x"}, Code::regex, "triggers[0]"},
       {{.type = Type::pattern, .value = std::string(1020, '(')}, Code::regex, "missing )"},
   };
@@ -234,6 +234,20 @@ TEST(Triggers, LongTextsCostLinearWork) {
   EXPECT_FALSE(window.push("b" + std::string(TriggerMatcher::kWindow - 1, 'a') + "c"));
   TriggerMatcher inside = make({{.type = Type::pattern, .value = "ba*c"}});
   EXPECT_TRUE(inside.push("b" + std::string(TriggerMatcher::kWindow - 2, 'a') + "c"));
+}
+
+TEST(Triggers, LargePatternsLookAtLess) {
+  const auto searched = [](const char* value) { return Trigger{.type = Type::pattern, .value = value}; };
+  const auto full = [](const char* value) { return Trigger{.type = Type::pattern_full, .value = value}; };
+  EXPECT_EQ(make({searched("a{900}b")}).window(), TriggerMatcher::kWindow);
+  const TriggerMatcher large = make({searched("a{1000}b"), searched("[ab]{900}c"), full("x{900}")});
+  EXPECT_LT(large.window(), TriggerMatcher::kWindow);
+  EXPECT_GE(large.window(), 1024u);
+  EXPECT_LT(large.full_text(), 5000u);
+  EXPECT_TRUE(run(large, std::string(1000, 'a') + "b", 5));
+  EXPECT_FALSE(TriggerMatcher::create(std::vector<Trigger>(5, searched("a{1000}")), 1000, "triggers"));
+  EXPECT_EQ(make({full("[\\s\\S]*?(<tool>)[\\s\\S]*")}).full_text(), TriggerMatcher::kFullText);
+  EXPECT_TRUE(make({searched("\\pL+!")}).push("änd!"));
 }
 
 TEST(Triggers, FullPatternsEndWithTheTextTheyCanSee) {
