@@ -38,6 +38,28 @@ int32_t JsonGrammar::make_escape() {
   return rules.sequence({rules.text("\\"), rules.choice({one, code})});
 }
 
+// A control character: \u00HH, or shorter where JSON has a letter for it.
+int32_t JsonGrammar::control(uint32_t character) {
+  int32_t& rule = controls_[character];
+  if (rule < 0) {
+    constexpr std::pair<uint32_t, const char*> kLetters[] = {
+        {'\b', "\\b"}, {'\f', "\\f"}, {'\n', "\\n"}, {'\r', "\\r"}, {'\t', "\\t"}};
+    std::vector<int32_t> ways;
+    for (const auto& [with_letter, text] : kLetters) {
+      if (with_letter == character) ways.push_back(rules.text(text));
+    }
+    const uint32_t digit = character % 16;
+    const uint32_t upper = digit < 10 ? '0' + digit : 'A' + digit - 10;
+    CharacterSet hex = {{upper, upper}};
+    if (digit >= 10) hex.push_back({upper + 32, upper + 32});
+    const int32_t start = rules.text(character < 16 ? "\\u000" : "\\u001");
+    ways.push_back(rules.sequence({start, rules.characters(std::move(hex))}));
+    const int32_t node = ways.size() == 1 ? ways[0] : rules.choice(std::move(ways));
+    rule = rules.add_rule("control", node);
+  }
+  return rules.reference(rule);
+}
+
 // One character inside the quotes.
 int32_t JsonGrammar::spell(const CharacterSet& set) {
   std::vector<int32_t> ways;
@@ -48,20 +70,7 @@ int32_t JsonGrammar::spell(const CharacterSet& set) {
   } else {
     for (const CharacterRange r : intersection(set, kEscaped)) {
       for (uint32_t c = r.first; c <= r.last; ++c) {
-        constexpr std::pair<uint32_t, const char*> kShort[] = {
-            {'"', "\\\""}, {'\\', "\\\\"}, {'\b', "\\b"}, {'\f', "\\f"}, {'\n', "\\n"}, {'\r', "\\r"}, {'\t', "\\t"}};
-        for (const auto& [character, text] : kShort) {
-          if (character == c) ways.push_back(rules.text(text));
-        }
-        if (c >= 0x20) continue;
-        const int32_t start = rules.text(c < 0x10 ? "\\u000" : "\\u001");
-        const uint32_t digit = c % 16;
-        if (digit < 10) {
-          ways.push_back(rules.sequence({start, rules.characters({{'0' + digit, '0' + digit}})}));
-        } else {
-          const uint32_t upper = 'A' + digit - 10, lower = 'a' + digit - 10;
-          ways.push_back(rules.sequence({start, rules.characters({{upper, upper}, {lower, lower}})}));
-        }
+        ways.push_back(c < 32 ? control(c) : rules.text({'\\', char(c)}));
       }
     }
   }
@@ -72,6 +81,7 @@ Spelling JsonGrammar::spelling() {
   return [this](GrammarRules&, const CharacterSet& set) { return spell(set); };
 }
 
+int32_t JsonGrammar::make_character() { return spell(all_characters()); }
 int32_t JsonGrammar::make_string() { return string_of_length(0, -1); }
 
 int32_t JsonGrammar::empty(char open, char close) {
@@ -98,7 +108,7 @@ int32_t JsonGrammar::string_of(const Language& language) {
 }
 
 int32_t JsonGrammar::string_of_length(int32_t least, int32_t most) {
-  const int32_t character = spell(all_characters());
+  const int32_t character = shared(character_, "character", &JsonGrammar::make_character);
   return quoted(rules.repeat(character, least, most));
 }
 

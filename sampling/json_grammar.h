@@ -10,6 +10,7 @@
 // All are finite where a model could otherwise go on for ever, and every number is a finite double.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -54,11 +55,18 @@ class JsonGrammar {
   int32_t make_comma();
   int32_t make_colon();
   int32_t make_escape();
+  int32_t make_character();
   int32_t make_string();
   int32_t make_any_number();
+  int32_t control(uint32_t character);
   int32_t spell(const CharacterSet& set);
 
-  int32_t space_ = -1, comma_ = -1, colon_ = -1, escape_ = -1, string_ = -1, number_ = -1;
+  int32_t space_ = -1, comma_ = -1, colon_ = -1, escape_ = -1, character_ = -1, string_ = -1, number_ = -1;
+  std::array<int32_t, 32> controls_ = [] {
+    std::array<int32_t, 32> none;
+    none.fill(-1);
+    return none;
+  }();
 };
 
 }  // namespace linnet

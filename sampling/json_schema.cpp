@@ -133,7 +133,8 @@ class SchemaTranslator {
     }
     if (shape.patterns.size() == 1 && shape.min_length == 0 && shape.max_length < 0) {
       const Regex& regex = shapes_.document().pattern(shape.patterns[0]);
-      LINNET_TRY(const int32_t content, add_regex(json_.rules, regex, true, json_.spelling(), "string"));
+      LINNET_TRY(const int32_t content,
+                 add_regex(json_.rules, regex, true, json_.spelling(), "string", shapes_.budget));
       return json_.quoted(content);
     }
     const Result<Language> language = shapes_.strings(shape);

@@ -399,6 +399,7 @@ Status Language::tidy(WorkBudget& budget) {
   }
   // States are numbered in their order of appearance, so that the start stays first.
   std::vector<State> merged(groups);
+  size_t edges = 0;
   std::vector<bool> done(groups);
   for (size_t i = 0; i < count; ++i) {
     if (group[i] < 0 || done[size_t(group[i])]) continue;
@@ -408,9 +409,12 @@ Status Language::tidy(WorkBudget& budget) {
     for (const Edge& e : states_[i].edges) {
       if (group[size_t(e.target)] >= 0) add_edge(state.edges, e.characters, group[size_t(e.target)]);
     }
+    edges += state.edges.size();
   }
   states_ = std::move(merged);
-  return {};
+  if (edges <= kMaxEdges) return {};
+  return fail(Code::grammar_limit, "a set of strings needs more than {} steps; use simpler patterns or shorter lists",
+              kMaxEdges);
 }
 
 bool Language::accepts(std::string_view text) const {

@@ -18,15 +18,16 @@ namespace linnet {
 
 // How much work may still be spent; what takes from it says grammar_limit when it is gone.
 struct WorkBudget {
-  int64_t steps = 50'000'000;
+  int64_t steps = 10'000'000;
   Status spend(int64_t count);
 };
 
 class Language {
  public:
   static constexpr int32_t kMaxStates = 5000;
+  static constexpr size_t kMaxEdges = 20'000;
 
-  // All functions that make a language: grammar_limit when it has more states, or when the budget is gone.
+  // All functions that make a language: grammar_limit when it has more states or edges, or when the budget is gone.
 
   // The texts a pattern matches: the whole text, or, with `search`, texts that have a match anywhere in them unless
   // "^" and "$" say otherwise.

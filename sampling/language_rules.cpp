@@ -1,5 +1,6 @@
 #include "sampling/language_rules.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -77,52 +78,22 @@ class LanguageWriter {
   std::vector<int32_t> open_;  // states whose rule has no node yet
 };
 
-// Copies the nodes of a pattern. Recursion is as deep as its groups nest.
-class RegexCopier {
- public:
-  RegexCopier(GrammarRules& rules, const Regex& regex, const Spelling& spell)
-      : rules_(rules), regex_(regex), spell_(spell) {}
+// A copy of a pattern's node. Recursion is as deep as its groups nest.
+int32_t copy_node(GrammarRules& rules, const Regex& regex, int32_t node, const Spelling& spell) {
+  const GrammarNode& n = regex.grammar.nodes[size_t(node)];
+  if (n.kind == GrammarNode::Kind::characters) return spell(rules, n.ranges);
+  GrammarNode copy = n;
+  for (int32_t& child : copy.children) child = copy_node(rules, regex, child, spell);
+  return rules.add(std::move(copy));
+}
 
-  struct Copy {
-    int32_t node;
-    bool may_be_empty;
-  };
-
-  Result<Copy> copy(int32_t node) {
-    const GrammarNode& n = regex_.grammar.nodes[size_t(node)];
-    if (n.kind == GrammarNode::Kind::characters) return Copy{spell_(rules_, n.ranges), false};
-    std::vector<int32_t> children;
-    bool all = true, any = false;
-    for (const int32_t child : n.children) {
-      LINNET_TRY(const Copy c, copy(child));
-      children.push_back(c.node);
-      all &= c.may_be_empty;
-      any |= c.may_be_empty;
-    }
-    if (n.kind == GrammarNode::Kind::sequence) return Copy{rules_.sequence(std::move(children)), all};
-    if (n.kind == GrammarNode::Kind::choice) return Copy{rules_.choice(std::move(children)), any};
-    if (any && n.most != 1) {
-      return fail(Code::grammar_limit,
-                  "the pattern is too large for an automaton and repeats something that may be empty; repeat less");
-    }
-    return Copy{rules_.repeat(children[0], n.least, n.most), any || n.least == 0};
-  }
-
- private:
-  GrammarRules& rules_;
-  const Regex& regex_;
-  const Spelling& spell_;
-};
-
-Result<int32_t> copy_regex(GrammarRules& rules, const Regex& regex, bool search, const Spelling& spell) {
-  RegexCopier copier(rules, regex, spell);
+int32_t copy_regex(GrammarRules& rules, const Regex& regex, bool search, const Spelling& spell) {
+  const auto anything = [&] { return rules.repeat(spell(rules, all_characters()), 0, -1); };
   std::vector<int32_t> ways;
   for (const Regex::Branch& branch : regex.branches) {
-    LINNET_TRY(const RegexCopier::Copy copy, copier.copy(branch.node));
     std::vector<int32_t> parts;
-    const auto anything = [&] { return rules.repeat(spell(rules, all_characters()), 0, -1); };
     if (search && !branch.from_start) parts.push_back(anything());
-    parts.push_back(copy.node);
+    parts.push_back(copy_node(rules, regex, branch.node, spell));
     if (search && !branch.to_end) parts.push_back(anything());
     ways.push_back(rules.sequence(std::move(parts)));
   }
@@ -138,9 +109,12 @@ int32_t add_language(GrammarRules& rules, const Language& language, const Spelli
 }
 
 Result<int32_t> add_regex(GrammarRules& rules, const Regex& regex, bool search, const Spelling& spell,
-                          const std::string& name) {
-  WorkBudget budget{.steps = 5'000'000};
-  const Result<Language> language = Language::of_regex(regex, search, budget);
+                          const std::string& name, WorkBudget& budget) {
+  constexpr int64_t kWorthIt = 1'000'000;  // steps for one automaton, when there is another way
+  WorkBudget part{.steps = std::min(budget.steps, kWorthIt)};
+  const int64_t before = part.steps;
+  const Result<Language> language = Language::of_regex(regex, search, part);
+  LINNET_CHECK(budget.spend(before - part.steps));
   if (language) return add_language(rules, *language, spell, name);
   return copy_regex(rules, regex, search, spell);
 }

@@ -21,6 +21,6 @@ int32_t add_language(GrammarRules& rules, const Language& language, const Spelli
 // The node of a pattern's texts (Language::of_regex says what `search` means). A pattern whose automaton is too large
 // keeps the form in which it was written.
 Result<int32_t> add_regex(GrammarRules& rules, const Regex& regex, bool search, const Spelling& spell,
-                          const std::string& name);
+                          const std::string& name, WorkBudget& budget);
 
 }  // namespace linnet

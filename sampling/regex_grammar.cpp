@@ -13,7 +13,8 @@ Result<GrammarRules> regex_rules(std::string_view pattern) {
   LINNET_TRY(const Regex regex, parse_regex(pattern));
   GrammarRules rules;
   rules.root = rules.add_rule("pattern");
-  LINNET_TRY(const int32_t node, add_regex(rules, regex, false, spell_plainly, "pattern"));
+  WorkBudget budget;
+  LINNET_TRY(const int32_t node, add_regex(rules, regex, false, spell_plainly, "pattern", budget));
   rules.rules[size_t(rules.root)].node = node;
   return rules;
 }

@@ -16,7 +16,7 @@
 namespace linnet {
 
 inline constexpr size_t kMaxSubschemas = 10'000;
-inline constexpr int64_t kMaxSchemaCount = 100'000;  // the numbers of minItems, maxLength and the like
+inline constexpr int64_t kMaxSchemaCount = 10'000;  // the numbers of minItems, maxLength and the like
 
 class SchemaDocument {
  public:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <functional>
 #include <utility>
 
 #include "gguf/base/utf8.h"
@@ -473,9 +474,12 @@ Result<bool> SchemaShapes::valid_alone(const Json& schema, const Json& value, in
   if ((type & types_of(schema)) == 0) return false;
   if (const Json* one = schema.find("const"); one != nullptr && !json_equal(*one, value)) return false;
   if (const Json* list = schema.find("enum")) {
-    LINNET_CHECK(budget.spend(int64_t(list->elements().size())));
     const std::span<const Json> all = list->elements();
-    if (std::none_of(all.begin(), all.end(), [&](const Json& v) { return json_equal(v, value); })) return false;
+    const bool from_it = std::less_equal<>()(all.data(), &value) && std::less<>()(&value, all.data() + all.size());
+    if (!from_it) LINNET_CHECK(budget.spend(int64_t(all.size())));
+    if (!from_it && std::none_of(all.begin(), all.end(), [&](const Json& v) { return json_equal(v, value); })) {
+      return false;
+    }
   }
   if (value.is_number()) {
     const long double n = number_value(value);
