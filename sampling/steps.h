@@ -6,6 +6,7 @@
 #include <string_view>
 #include <variant>
 
+#include "sampling/custom_step.h"
 #include "sampling/penalties.h"
 #include "sampling/selectors.h"
 #include "sampling/truncation.h"
@@ -13,7 +14,7 @@
 namespace linnet {
 
 using Step = std::variant<LogitBiases, Penalties, Dry, TopNSigma, TopK, TailFree, Typical, TopP, MinP, Xtc, Temperature,
-                          DynamicTemperature, Infill, Greedy, Dist, Mirostat1, Mirostat2, AdaptiveP>;
+                          DynamicTemperature, Infill, Custom, Greedy, Dist, Mirostat1, Mirostat2, AdaptiveP>;
 
 // The names of all steps, in this order.
 std::span<const std::string_view> step_names();
