@@ -19,6 +19,7 @@
 #include "runtime/logprobs.h"
 #include "runtime/model.h"
 #include "sampling/chain.h"
+#include "sampling/custom_sampler.h"
 
 namespace linnet {
 
@@ -79,6 +80,7 @@ struct EngineOptions {
   int64_t batch_tokens = 512;  // rows of one step
   int64_t cache_tokens = 0;    // page pool size in tokens; 0: context * max_concurrent, at most 100000 beyond context
   bool prefix_cache = true;
+  std::shared_ptr<const CustomSamplers> custom_samplers = {};  // those that chains of requests may name
 };
 
 struct EngineStats {
