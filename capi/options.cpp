@@ -70,6 +70,10 @@ const OptionRow kRows[] = {
      "the truncating steps in the order in which they shall run, by name (repeatable)"},
     {G::sampling, "chain", "", "--chain", &O::chain, 0, 0, "array",
      "the whole chain, exactly: [{\"type\":\"top_k\",\"top_k\":40}, ..., {\"type\":\"dist\"}]"},
+    {G::sampling, "custom_sampler", "", "--custom-sampler", &O::custom_sampler, 0, 0, "",
+     "a sampler of sampler_libraries that runs after the temperature"},
+    {G::sampling, "custom_parameters", "", "--custom-parameters", &O::custom_parameters, 0, 0, "object",
+     "what the custom sampler is told; it says which keys it knows"},
     {G::sampling, "min_keep", "", "--min-keep", &O::min_keep, 1, 1e9, "",
      "truncating steps leave at least this many tokens"},
     {G::sampling, "seed", "", "--seed", &O::seed, -1, kBig, "",
@@ -98,6 +102,8 @@ const OptionRow kRows[] = {
     {G::backend, "cache_prompt", "", "", &O::cache_prompt, 0, 0, "", "shares pages between prompts that begin alike"},
     {G::backend, "max_cache_tokens", "", "", &O::max_cache_tokens, 64, 1099511627776.0, "",
      "size of the page pool in tokens; at least one context is always there"},
+    {G::backend, "sampler_libraries", "", "--sampler-library", &O::sampler_libraries, 0, 0, "",
+     "shared libraries with custom samplers, by path; their code runs in this process (repeatable)"},
 };
 
 bool same_name(std::string_view a, std::string_view b) {

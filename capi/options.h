@@ -53,6 +53,8 @@ struct Options {
   JsonText logit_bias = {"[]"};
   std::vector<std::string> samplers;
   JsonText chain = {"[]"};
+  std::string custom_sampler;
+  JsonText custom_parameters = {"{}"};
   int64_t min_keep = 1;
   int64_t seed = -1;
   // stopping
@@ -73,6 +75,7 @@ struct Options {
   int64_t queue_size = 50;
   bool cache_prompt = true;
   int64_t max_cache_tokens = 100000;
+  std::vector<std::string> sampler_libraries;
 };
 
 // Where an option applies: which commands offer its flag, and the JSON object it belongs to.
