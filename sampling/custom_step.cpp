@@ -58,6 +58,7 @@ Result<Custom> Custom::make(const StepInput& in, const std::string& name) {
   LINNET_TRY(step.selects_, guarded(name, "selects", [&]() -> Result<bool> { return step.sampler_->selects(); }));
   step.name_ = name;
   step.stream_ = in.stream(kStream);
+  step.generated_.reserve(size_t(std::min<int64_t>(in.context, 4096)));
   return step;
 }
 
