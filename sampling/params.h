@@ -50,7 +50,7 @@ struct SamplingParams {
   std::vector<LogitBias> logit_bias = {};
 
   // Not empty: exactly these steps, in this order.
-  std::vector<StepSpec> chain = {};
+  std::vector<StepSpec> chain;
 };
 
 // One step of an explicit chain: its name and its own parameters.
