@@ -82,6 +82,10 @@ const OptionRow kRows[] = {
      "lists so many of the likeliest tokens with every generated token, before and after sampling"},
     {G::sampling, "prompt_logprobs", "", "--prompt-logprobs", &O::prompt_logprobs, -1, 1e9, "",
      "the same for the prompt's tokens; 0 scores them only, -1 is off"},
+    {G::sampling, "custom_sampler", "", "--custom-sampler", &O::custom_sampler, 0, 0, "",
+     "a sampler of sampler_libraries that runs after the temperature"},
+    {G::sampling, "custom_parameters", "", "--custom-parameters", &O::custom_parameters, 0, 0, "object",
+     "what the custom sampler is told; it says which keys it knows"},
     {G::sampling, "min_keep", "", "--min-keep", &O::min_keep, 1, 1e9, "",
      "truncating steps leave at least this many tokens"},
     {G::sampling, "seed", "", "--seed", &O::seed, -1, kBig, "",
@@ -142,6 +146,8 @@ const OptionRow kRows[] = {
     {G::backend, "cache_prompt", "", "", &O::cache_prompt, 0, 0, "", "shares pages between prompts that begin alike"},
     {G::backend, "max_cache_tokens", "", "", &O::max_cache_tokens, 64, 1099511627776.0, "",
      "size of the page pool in tokens; at least one context is always there"},
+    {G::backend, "sampler_libraries", "", "--sampler-library", &O::sampler_libraries, 0, 0, "",
+     "shared libraries with custom samplers, by path; their code runs in this process (repeatable)"},
 };
 
 bool same_name(std::string_view a, std::string_view b) {

@@ -60,6 +60,8 @@ struct Options {
   bool grammar_lazy = false;
   int64_t n_probs = 0;
   int64_t prompt_logprobs = -1;
+  std::string custom_sampler;
+  JsonText custom_parameters = {"{}"};
   int64_t min_keep = 1;
   int64_t seed = -1;
   // stopping
@@ -96,6 +98,7 @@ struct Options {
   int64_t queue_size = 50;
   bool cache_prompt = true;
   int64_t max_cache_tokens = 100000;
+  std::vector<std::string> sampler_libraries;
 };
 
 // Where an option applies: which commands offer its flag, and the JSON object it belongs to.

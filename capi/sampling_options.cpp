@@ -130,6 +130,8 @@ Result<SamplingParams> plain_params(const Options& o) {
                    .mirostat_eta = o.mirostat_eta,
                    .adaptive_target = o.adaptive_target,
                    .adaptive_decay = o.adaptive_decay,
+                   .custom_sampler = o.custom_sampler,
+                   .custom_parameters = o.custom_parameters.text,
                    .min_keep = static_cast<int32_t>(o.min_keep),
                    .seed = o.seed};
   LINNET_TRY(p.logit_bias, logit_biases(o.logit_bias.text));

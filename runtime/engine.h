@@ -20,6 +20,7 @@
 #include "runtime/model.h"
 #include "sampling/chain.h"
 #include "sampling/stop_params.h"
+#include "sampling/custom_sampler.h"
 
 namespace linnet {
 
@@ -98,6 +99,7 @@ struct EngineOptions {
   int64_t batch_tokens = 512;  // rows of one step
   int64_t cache_tokens = 0;    // page pool size in tokens; 0: context * max_concurrent, at most 100000 beyond context
   bool prefix_cache = true;
+  std::shared_ptr<const CustomSamplers> custom_samplers = {};  // those that chains of requests may name
 };
 
 struct EngineStats {

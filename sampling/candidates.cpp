@@ -108,6 +108,11 @@ void Candidates::set(int32_t id, float logit) {
   }
 }
 
+void Candidates::set_list(std::span<const float> logits) {
+  for (size_t i = 0; i < list_.size(); ++i) list_[i].logit = logits[i];
+  unsettled_ = true;
+}
+
 bool Candidates::settle() {
   if (is_row_) return max() >= kLowest;
   if (std::exchange(unsettled_, false)) {
@@ -452,8 +457,8 @@ int32_t Candidates::draw(std::array<uint64_t, 2> random) {
   return weighed_[i].id;
 }
 
-std::array<uint64_t, 2> Candidates::random(uint32_t stream) const {
-  const PhiloxCounter words = philox4x32_10({uint32_t(position_), uint32_t(position_ >> 32), stream, 0},
+std::array<uint64_t, 2> Candidates::random(uint32_t stream, uint32_t index) const {
+  const PhiloxCounter words = philox4x32_10({uint32_t(position_), uint32_t(position_ >> 32), stream, index},
                                             {uint32_t(seed_), uint32_t(seed_ >> 32)});
   return {uint64_t{words[1]} << 32 | words[0], uint64_t{words[3]} << 32 | words[2]};
 }

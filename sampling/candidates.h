@@ -46,6 +46,7 @@ class Candidates {
   // as the steps were told of them. Fails with logits_not_finite when a logit is NaN or +inf, or all are -inf.
   Status begin(std::span<float> row, uint64_t seed, uint64_t position, std::span<const int32_t> history = {});
   std::span<const int32_t> history() const { return history_; }
+  uint64_t position() const { return position_; }
   int32_t vocabulary_size() const { return int32_t(row_.size()); }
 
   // --- the row, before the first truncation ---
@@ -60,6 +61,8 @@ class Candidates {
   std::span<const double> probabilities();
   // Indices into list() of its n best, best first. Valid until the next change.
   std::span<const int32_t> best_first(size_t n);
+  // One new logit for each of list(), finite or -inf, which takes it out.
+  void set_list(std::span<const float> logits);
   // Keeps those of list() whose mark is not 0; at least one must have one.
   void keep_marked(std::span<const uint8_t> marks);
   // Keeps the fewest of list() whose weight is at least (`more`: more than) `share` of all, taking those with the
@@ -101,8 +104,8 @@ class Candidates {
   // The token at random[0] / 2^64 of the running sum of weights, in the order of ids. In a row, random[0] finds the
   // block in this manner and random[1] the token in the block (whose weights are then relative to its own maximum).
   int32_t draw(std::array<uint64_t, 2> random);
-  // Uniform bits: a function of seed, position and stream only. Every random step has a stream of its own.
-  std::array<uint64_t, 2> random(uint32_t stream) const;
+  // Uniform bits: a function of seed, position, stream and index only. Every random step has a stream of its own.
+  std::array<uint64_t, 2> random(uint32_t stream, uint32_t index = 0) const;
   // After a step: what set() has taken out leaves the list. False when nothing is left.
   bool settle();
 

@@ -113,12 +113,12 @@ std::vector<std::string_view> default_steps(const SamplingParams& p) {
   const auto add = [&names](std::initializer_list<std::string_view> more) { names.insert(names.end(), more); };
   const std::string_view temperature = p.dynatemp_range > 0 ? DynamicTemperature::kName : Temperature::kName;
   if (p.temperature <= 0) {
-    add({Greedy::kName});
+    add({Custom::kName, Greedy::kName});
   } else if (p.mirostat > 0) {
-    add({temperature, p.mirostat == 1 ? Mirostat1::kName : Mirostat2::kName});
+    add({temperature, Custom::kName, p.mirostat == 1 ? Mirostat1::kName : Mirostat2::kName});
   } else {
     add({TopNSigma::kName, TopK::kName, TailFree::kName, Typical::kName, TopP::kName, MinP::kName, Xtc::kName,
-         temperature, p.adaptive_target >= 0 ? AdaptiveP::kName : Dist::kName});
+         temperature, Custom::kName, p.adaptive_target >= 0 ? AdaptiveP::kName : Dist::kName});
   }
   return names;
 }
@@ -136,7 +136,13 @@ Result<Step> make_step(std::string_view name, const StepInput& input) {
     LINNET_TRY(Step step, (std::variant_alternative_t<i, Step>::make(input)));
     return step;
   } else {
-    return fail(Code::sampler_unknown, "there is no sampler step \"{}\"; there are {}", name, fmt::join(kNames, ", "));
+    if (input.custom && input.custom->find(name)) {
+      LINNET_TRY(Step step, Custom::make(input, std::string(name)));
+      return step;
+    }
+    std::vector<std::string_view> names(kNames.begin(), kNames.end());
+    if (input.custom) std::ranges::copy(input.custom->names(), std::back_inserter(names));
+    return fail(Code::sampler_unknown, "there is no sampler step \"{}\"; there are {}", name, fmt::join(names, ", "));
   }
 }
 
@@ -147,25 +153,29 @@ bool neutral(const Step& step) {
 bool selects(const Step& step) {
   return std::visit(
       [](const auto& s) {
+        if constexpr (requires { s.selects(); }) return s.selects();
         return requires { s.kSelects; };
       },
       step);
 }
 
+std::string_view name_of(const Step& step) {
+  const auto* custom = std::get_if<Custom>(&step);
+  return custom ? custom->name() : kNames[step.index()];
+}
+
 Status apply(Step& step, Candidates& c) {
   return std::visit(
       [&c](auto& s) -> Status {
-        if constexpr (std::is_void_v<decltype(s.apply(c))>) {
+        if constexpr (std::is_same_v<decltype(s.apply(c)), Status>) {
+          return s.apply(c);
+        } else {
           s.apply(c);
           return {};
-        } else {
-          return s.apply(c);
         }
       },
       step);
 }
-
-std::string_view name_of(const Step& step) { return kNames[step.index()]; }
 
 // All are made, so that all parameters are checked, also of steps that do not run.
 Result<std::vector<Step>> default_chain(const SamplingParams& p, const ChainInput& in) {
@@ -173,16 +183,23 @@ Result<std::vector<Step>> default_chain(const SamplingParams& p, const ChainInpu
   const std::vector<std::string_view> wanted = default_steps(p);
   std::vector<Step> steps;
   for (const std::string_view name : kNames) {
-    LINNET_TRY(Step step, make_step(name, StepInput{p, in.vocabulary, in.context, 0, in.cache}));
-    if (std::find(wanted.begin(), wanted.end(), name) != wanted.end() && !neutral(step))
+    LINNET_TRY(Step step, make_step(name, StepInput{p, in.vocabulary, in.context, 0, in.cache, in.custom}));
+    if (std::find(wanted.begin(), wanted.end(), name) == wanted.end() || neutral(step)) continue;
+    if (steps.empty() || !selects(steps.back())) {
       steps.push_back(std::move(step));
+    } else if (name != Dist::kName && name != Greedy::kName) {
+      return fail(Code::option_range,
+                  "the custom sampler {} picks the token and {} is on: expected one of the two; set mirostat to 0 and "
+                  "adaptive_target to -1, or name another sampler",
+                  name_of(steps.back()), name);
+    }
   }
   return steps;
 }
 
 Result<std::vector<Step>> explicit_chain(const SamplingParams& p, const ChainInput& in) {
   std::vector<Step> steps;
-  std::map<std::string, uint32_t> repetitions;
+  std::map<std::string_view, uint32_t> repetitions;
   for (const StepSpec& spec : p.chain) {
     LINNET_CHECK(check_min_keep(spec.params));
     if (!steps.empty() && selects(steps.back())) {
@@ -190,8 +207,14 @@ Result<std::vector<Step>> explicit_chain(const SamplingParams& p, const ChainInp
                   "the chain goes on with \"{}\" after \"{}\": expected the step that picks the token to be the last",
                   spec.type, name_of(steps.back()));
     }
-    LINNET_TRY(Step step, make_step(spec.type, StepInput{spec.params, in.vocabulary, in.context,
-                                                         repetitions[spec.type]++, in.cache}));
+    if (spec.type == Custom::kName && spec.params.custom_sampler.empty()) {
+      return fail(Code::option_range,
+                  "the chain has a step \"custom\" without \"custom_sampler\", expected the name of one");
+    }
+    const bool named = std::find(kNames.begin(), kNames.end(), spec.type) == kNames.end();
+    uint32_t& repetition = repetitions[named ? Custom::kName : std::string_view(spec.type)];
+    LINNET_TRY(Step step, make_step(spec.type, StepInput{spec.params, in.vocabulary, in.context, repetition++, in.cache,
+                                                         in.custom}));
     steps.push_back(std::move(step));
   }
   return steps;

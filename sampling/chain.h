@@ -6,8 +6,9 @@
 // text. Definitions and defaults: docs/sampling.md.
 //
 // The default chain is grammar, bias, penalties, DRY, then, unless temperature is 0 (greedy), top_n_sigma, top_k, tfs_z,
-// typical_p, top_p, min_p, xtc, temperature (or dynatemp) and dist (or adaptive_p), without those that are off. With
-// mirostat it is grammar, bias, penalties, DRY, temperature and mirostat. SamplingParams::chain replaces all of it.
+// typical_p, top_p, min_p, xtc, temperature (or dynatemp), custom_sampler and dist (or adaptive_p), without those that are off.
+// With mirostat it is grammar, bias, penalties, DRY, temperature, custom_sampler and mirostat. A custom sampler that selects takes
+// the place of the selector. SamplingParams::chain replaces all of it.
 //
 // A Chain belongs to one sequence and is not thread-safe; different chains share nothing that changes, so the rows of a
 // batch may be sampled in parallel. After the first tokens sample() and accept() allocate nothing, except where the
@@ -30,6 +31,7 @@
 
 namespace linnet {
 
+class CustomSamplers;
 class SamplerCache;
 
 // What a chain is made for, beside its parameters.
@@ -39,6 +41,7 @@ struct ChainInput {
   Scans scans = Scans::scalar();
   SamplerCache* cache =
       nullptr;  // shares what is costly to make between chains of one vocabulary; used by create() only
+  const CustomSamplers* custom = nullptr;  // may be absent; used by create() only
 };
 
 // Sees the candidates as a step leaves them.
@@ -76,7 +79,8 @@ class Chain {
 
   // Picks the next token from logits [vocabulary size], which are changed in place. `position` is the absolute position
   // the picked token will have (the counter of the draw). Fails with logits_not_finite when a logit is NaN or +inf, or
-  // none is finite; -inf is a masked token; with grammar_dead_end when a step leaves no token. The picked token is not
+  // none is finite; -inf is a masked token; with grammar_dead_end when a step leaves no token; with sampler_failed when a
+  // custom sampler does what it may not. The picked token is not
   // accepted yet. -1 where the chain does not select. `observer` is called before the first step (as "logits") and
   // after each step that is no selector.
   Result<int32_t> sample(float* logits, uint64_t position, const StepObserver& observer = {});

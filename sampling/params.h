@@ -45,13 +45,15 @@ struct SamplingParams {
   double mirostat_eta = 0.1;
   double adaptive_target = -1;  // < 0: off
   double adaptive_decay = 0.9;
+  std::string custom_sampler = {};       // the name of a custom sampler, or none
+  std::string custom_parameters = "{}";  // its parameters, a JSON object
   int32_t min_keep = 1;
   int64_t seed = -1;  // -1: chosen at random by Chain::create() and reported by Chain::seed()
   std::vector<LogitBias> logit_bias = {};
   GrammarSource grammar = {};
 
   // Not empty: exactly these steps, in this order.
-  std::vector<StepSpec> chain = {};
+  std::vector<StepSpec> chain;
 };
 
 // One step of an explicit chain: its name and its own parameters.

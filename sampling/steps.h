@@ -6,6 +6,7 @@
 #include <string_view>
 #include <variant>
 
+#include "sampling/custom_step.h"
 #include "sampling/grammar_step.h"
 #include "sampling/penalties.h"
 #include "sampling/selectors.h"
@@ -13,8 +14,9 @@
 
 namespace linnet {
 
-using Step = std::variant<GrammarStep, LogitBiases, Penalties, Dry, TopNSigma, TopK, TailFree, Typical, TopP, MinP, Xtc,
-                          Temperature, DynamicTemperature, Infill, Greedy, Dist, Mirostat1, Mirostat2, AdaptiveP>;
+using Step =
+    std::variant<GrammarStep, LogitBiases, Penalties, Dry, TopNSigma, TopK, TailFree, Typical, TopP, MinP, Xtc,
+                 Temperature, DynamicTemperature, Infill, Custom, Greedy, Dist, Mirostat1, Mirostat2, AdaptiveP>;
 
 // The names of all steps, in this order.
 std::span<const std::string_view> step_names();

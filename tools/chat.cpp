@@ -20,6 +20,7 @@ class Chat : public Command {
     add_model(args);
     args.option("--system", system_, "a system message at the start");
     add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::chat, OptionGroup::model});
+    add_option(args, *find_option("sampler_libraries"));
     add_json(args, "print one JSON object per answer, one a line");
     args.footer(
         "Reads one message a line from standard input; an empty line is skipped, end of file ends the conversation.");

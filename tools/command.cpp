@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "capi/sampler_library.h"
 #include "gguf/base/os.h"
 #include "runtime/chat_format.h"
 
@@ -87,7 +88,9 @@ Result<std::shared_ptr<const Model>> Command::load_model() const {
 }
 
 Result<std::unique_ptr<Engine>> Command::make_engine(std::shared_ptr<const Model> model) const {
-  return Engine::create(std::move(model), engine_options(options_));
+  EngineOptions chosen = engine_options(options_);
+  LINNET_TRY(chosen.custom_samplers, custom_samplers(options_));
+  return Engine::create(std::move(model), chosen);
 }
 
 Result<std::string> Command::chosen_template() const {

@@ -46,6 +46,7 @@ class Run : public Command {
     const Argument system = args.option("--system", system_, "a system message before the prompt (not with --raw)");
     args.flag("--raw", raw_, "the prompt is text to continue; no chat template around it").excludes(system);
     add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::chat, OptionGroup::model});
+    add_option(args, *find_option("sampler_libraries"));
     add_json(args, "print one JSON object at the end instead of streaming");
   }
 

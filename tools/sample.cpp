@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "capi/sampler_library.h"
 #include "gguf/base/json.h"
 #include "gguf/base/math.h"
 #include "sampling/chain.h"
@@ -67,6 +68,7 @@ class Sample : public Command {
   void declare(Arguments& args) override {
     add_model(args);
     add_options(args, {OptionGroup::sampling});
+    add_option(args, *find_option("sampler_libraries"));
     add_json(args, "print one JSON object: {\"candidates\": [[id, p], ...], \"token\": id}");
     args.footer(
         "Reads one JSON object from standard input: {\"logits\": [...], \"chain\": [{\"type\": \"top_k\", \"top_k\": "
@@ -176,7 +178,9 @@ Result<int> Sample::run() {
   const Json* steps = given.find("chain");
   if (steps && steps->is_array() && steps->elements().empty()) params.chain = {{"top_k", {.top_k = 0}}};
   const int64_t context = std::max<int64_t>(options_.ctx_size, static_cast<int64_t>(history_.size()) + 1);
-  LINNET_TRY(Chain chain, Chain::create(params, {*vocabulary, context}));
+  LINNET_TRY(const auto custom, custom_samplers(options_));
+  LINNET_TRY(Chain chain,
+             Chain::create(params, {.vocabulary = *vocabulary, .context = context, .custom = custom.get()}));
   for (const int32_t token : history_) chain.accept(token);
   std::vector<Kept> kept;
   const auto see = [&kept](std::string_view, const Candidates& candidates) { kept = ranked(candidates); };

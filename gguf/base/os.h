@@ -67,6 +67,24 @@ class NewFile {
   std::string path_, temporary_;
 };
 
+// Code of another file, loaded into this process; its functions are valid as long as this lives.
+class SharedLibrary {
+ public:
+  // A path, never a name that is looked up in the system's folders. io_not_found, io_permission; io_not_regular;
+  // unsupported with the system's reason when the file is no library for this machine.
+  static Result<SharedLibrary> open(const std::string& path);
+  SharedLibrary(SharedLibrary&&) noexcept;
+  SharedLibrary& operator=(SharedLibrary&&) noexcept;
+  ~SharedLibrary();
+
+  // Null when the library exports nothing of this name.
+  void* symbol(const char* name) const;
+
+ private:
+  explicit SharedLibrary(void* handle) : handle_(handle) {}
+  void* handle_;
+};
+
 size_t page_bytes();
 // Logical processors this process may use: its affinity mask, and its control group's quota rounded up.
 int usable_cpus();

@@ -1,3 +1,4 @@
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
@@ -265,6 +266,31 @@ Status NewFile::commit() {
   ::close(std::exchange(descriptor_, -1));
   return {};
 }
+
+Result<SharedLibrary> SharedLibrary::open(const std::string& path) {
+  // As a file first: the loader's own sentences for what is missing or no file are poor.
+  LINNET_TRY(const Mapping file, Mapping::open(path));
+  const std::string place = path.find('/') == std::string::npos ? "./" + path : path;
+  void* handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) {
+    const char* why = ::dlerror();
+    return fail(Code::unsupported, "{}: cannot be loaded as a shared library: {}", path, why ? why : "no reason given");
+  }
+  return SharedLibrary(handle);
+}
+
+SharedLibrary::SharedLibrary(SharedLibrary&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+
+SharedLibrary& SharedLibrary::operator=(SharedLibrary&& other) noexcept {
+  std::swap(handle_, other.handle_);
+  return *this;
+}
+
+SharedLibrary::~SharedLibrary() {
+  if (handle_) ::dlclose(handle_);
+}
+
+void* SharedLibrary::symbol(const char* name) const { return ::dlsym(handle_, name); }
 
 size_t page_bytes() { return size_t(::sysconf(_SC_PAGESIZE)); }
 

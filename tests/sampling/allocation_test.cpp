@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "sampling/chain.h"
+#include "sampling/custom_sampler.h"
 #include "sampling/vocabulary.h"
 #include "tests/sampling/allocations.h"
 #include "tests/support.h"
@@ -38,6 +39,17 @@ int64_t allocated_bytes() { return bytes_allocated; }
 
 namespace {
 
+class HalfLogits : public CustomSampler {
+ public:
+  Status apply(CustomCandidates& c) override {
+    for (float& l : c.logits) l /= 2;
+    return {};
+  }
+  Result<std::unique_ptr<CustomSampler>> clone() const override {
+    return Result<std::unique_ptr<CustomSampler>>(std::make_unique<HalfLogits>());
+  }
+};
+
 TEST(Allocation, NoneAfterWarmUp) {
 #ifdef LINNET_FIXED_NEW
   GTEST_SKIP() << "allocations cannot be counted under Clang's thread sanitizer";
@@ -49,9 +61,14 @@ TEST(Allocation, NoneAfterWarmUp) {
       {.temperature = 1, .top_k = 0, .top_p = 0.9f, .min_p = 0, .penalty_last_n = 1000, .seed = 1},
       {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0.1f, .seed = 1},
       {.temperature = 0.5f, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 1},
+      {.top_p = 1, .min_p = 0, .custom_sampler = "half", .seed = 1},
   };
+  CustomSamplers samplers;
+  ASSERT_TRUE(samplers.add("half", [](const Json&, const CustomInput&) {
+    return Result<std::unique_ptr<CustomSampler>>(std::make_unique<HalfLogits>());
+  }));
   for (const SamplingParams& params : each) {
-    Result<Chain> chain = Chain::create(params, {vocabulary, 4096});
+    Result<Chain> chain = Chain::create(params, {.vocabulary = vocabulary, .context = 4096, .custom = &samplers});
     ASSERT_TRUE(chain);
     Random random(1);
     std::vector<float> logits(32000), row(32000);
