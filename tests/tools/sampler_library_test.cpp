@@ -409,8 +409,8 @@ TEST_F(SamplerRuns, OthersOfTheBatchGoOn) {
   ASSERT_TRUE(engine) << engine.error().message;
   Request good;
   good.prompt = *(*model)->tokenizer().encode("Once upon a time", {});
-  good.max_tokens = 40;
-  good.ignore_eos = true;
+  good.stopping.max_tokens = 40;
+  good.stopping.ignore_eos = true;
   good.sampling = {.top_k = 0, .top_p = 1, .min_p = 0, .custom_sampler = "p_less", .seed = 9};
   const auto alone = (*engine)->generate(good);
   ASSERT_TRUE(alone) << alone.error().message;
