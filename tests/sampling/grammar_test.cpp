@@ -545,6 +545,21 @@ TEST(Grammar, CharactersAfterBytesOfATextAreTheDefinition) {
 
 // --- copies, memory, threads ---
 
+// Thousands of alternatives that begin alike, as a list of tools does.
+TEST(Grammar, ManyAlternatives) {
+  std::string text = "root ::= t0";
+  for (int i = 1; i < 1500; ++i) text += "|t" + std::to_string(i);
+  for (int i = 0; i < 1500; ++i) text += "\nt" + std::to_string(i) + "::=\"call\" \"" + std::to_string(i) + "\" x";
+  const auto grammar = compile(text + "\nx ::= \".\"");
+  ASSERT_TRUE(grammar);
+  GrammarMatcher matcher(grammar);
+  for (const char c : std::string_view("call1207")) {
+    EXPECT_TRUE(bit(mask_of(matcher), uint8_t(c)));
+    ASSERT_TRUE(matcher.accept(uint8_t(c)));
+  }
+  EXPECT_EQ(matcher.forced(), ".");
+}
+
 TEST(Grammar, CopiesGoOnAlone) {
   const auto grammar = compile(kJson);
   ASSERT_TRUE(grammar);
@@ -606,7 +621,7 @@ TEST(Grammar, AmbiguityIsRefusedWhereItGrowsTooLarge) {
 
 // One token may be long enough to make a mask too ambiguous: an error, and the matcher goes on.
 TEST(Grammar, AmbiguityWithinATokenIsRefused) {
-  const TextVocabulary vocabulary({"a", "b", std::string(5000, 'a')});
+  const TextVocabulary vocabulary({"a", "b", std::string(10'000, 'a')});
   const auto grammar = compile("root ::= \"b\" s\ns ::= \"a\" s \"a\" | \"a\" s \"b\" | \"\"", vocabulary);
   ASSERT_TRUE(grammar);
   GrammarMatcher matcher(grammar);
