@@ -66,14 +66,13 @@ class GrammarMasks::Walker {
   static constexpr uint32_t kAnyDepth = UINT32_MAX;
   static constexpr size_t kDepth = 32;  // counted repetitions are followed so far
 
-  // Whether a set takes any text over some characters, up to so many of them.
+  // Whether a set takes any text over some characters, up to so many of them. All tokens of such texts are allowed
+  // whatever the stack is, so exits among them are of no interest.
   struct Loop {
     int32_t next = kDead;             // where all of them lead
     std::array<uint64_t, 2> ascii{};  // the ASCII characters
     bool wide = false;                // all longer characters too
-    bool exit = false;                // an exit on the way
     uint32_t depth = 0;               // how many in a row, all over these characters
-    uint32_t bottom_depth = 0;        // the same where exits do not matter
   };
   struct Set {
     std::vector<Configuration> members;
@@ -234,8 +233,7 @@ class GrammarMasks::Walker {
     if (loop.next == kDead || !subset(below.ascii, loop.ascii)) return false;
     if (below.wide && !(loop.wide && below.whole)) return false;
     if (!sets_[size_t(set)].depth_known) find_depth(set);
-    const Loop& known = loops_[size_t(sets_[size_t(set)].loop)];
-    return below.depth <= (bottom_ ? known.bottom_depth : known.depth);
+    return below.depth <= loops_[size_t(sets_[size_t(set)].loop)].depth;
   }
 
   // Without its depth.
@@ -264,7 +262,6 @@ class GrammarMasks::Walker {
       for (int byte = 0; byte < 0x80; ++byte) {
         if (step(set, uint8_t(byte)) == loop.next) loop.ascii[size_t(byte / 64)] |= uint64_t(1) << (byte % 64);
       }
-      loop.exit = sets_[size_t(loop.next)].exit;
       loop.wide = is_wide(set, loop);
     }
     sets_[size_t(set)].loop = int32_t(loops_.size());
@@ -273,7 +270,7 @@ class GrammarMasks::Walker {
   }
 
   // Whether all characters of two to four bytes lead to loop.next.
-  bool is_wide(int32_t set, Loop& loop) {
+  bool is_wide(int32_t set, const Loop& loop) {
     struct Lead {
       uint8_t first, last;  // first bytes
       uint8_t low, high;    // of the byte after them
@@ -283,14 +280,12 @@ class GrammarMasks::Walker {
                                       {0xe1, 0xec, 0x80, 0xbf, 1}, {0xed, 0xed, 0x80, 0x9f, 1},
                                       {0xee, 0xef, 0x80, 0xbf, 1}, {0xf0, 0xf0, 0x90, 0xbf, 2},
                                       {0xf1, 0xf3, 0x80, 0xbf, 2}, {0xf4, 0xf4, 0x80, 0x8f, 2}};
-    bool exit = false;
     // The one set that all bytes of a range lead to, or kDead.
     const auto common = [&](int32_t from, uint8_t low, uint8_t high) {
       const int32_t to = from == kDead ? kDead : step(from, low);
       for (int byte = low; to != kDead && byte <= high; ++byte) {
         if (step(from, uint8_t(byte)) != to) return kDead;
       }
-      exit = exit || (to != kDead && sets_[size_t(to)].exit);
       return to;
     };
     for (const Lead& lead : kLeads) {
@@ -298,7 +293,6 @@ class GrammarMasks::Walker {
       for (int i = 0; i < lead.more; ++i) at = common(at, 0x80, 0xbf);
       if (at != loop.next) return false;
     }
-    loop.exit = exit;
     return true;
   }
 
@@ -310,25 +304,20 @@ class GrammarMasks::Walker {
       if (loop.next == kDead || loop.next == chain.back()) break;
       chain.push_back(loop.next);
     }
-    uint32_t depth = 0, bottom_depth = 0;
+    uint32_t depth = 0;
     for (size_t i = chain.size(); i-- > 0;) {
       const Loop loop = loop_of(chain[i]);
       if (loop.next == kDead) continue;
       if (loop.next == chain[i]) {
-        depth = loop.exit ? 0 : kAnyDepth;
-        bottom_depth = kAnyDepth;
+        depth = kAnyDepth;
         continue;
       }
       const bool last = i + 1 == chain.size();
       const Loop next = last ? Loop{} : loop_of(chain[i + 1]);
       const bool goes_on = !last && subset(loop.ascii, next.ascii) && (next.wide || !loop.wide);
-      const auto more = [&](uint32_t d) { return !goes_on ? 1 : d == kAnyDepth ? d : d + 1; };
-      bottom_depth = more(bottom_depth);
-      depth = loop.exit ? 0 : more(depth);
+      depth = !goes_on ? 1 : depth == kAnyDepth ? depth : depth + 1;
     }
-    Loop& loop = loops_[size_t(sets_[size_t(set)].loop)];
-    loop.depth = depth;
-    loop.bottom_depth = bottom_depth;
+    loops_[size_t(sets_[size_t(set)].loop)].depth = depth;
     sets_[size_t(set)].depth_known = true;
   }
 

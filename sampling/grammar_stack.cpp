@@ -165,7 +165,7 @@ void Pushdown::enter(std::span<const Configuration> set, std::vector<Configurati
     }
     const int32_t stack = intern(callers_);
     entered.push_back({automaton_->start(rule), stack});
-    if (too_many(entered, entered.size())) return;
+    if (too_many(entered, entered.size() / 4)) return;  // there may be one more for each rule
   }
 }
 

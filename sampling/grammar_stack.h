@@ -41,7 +41,7 @@ class KeySet {
 class Pushdown {
  public:
   static constexpr int32_t kBottom = 0;               // the stack whose only way on is kDone
-  static constexpr size_t kConfigurations = 1024;     // most in a set
+  static constexpr size_t kConfigurations = 4096;     // most in a set
   static constexpr size_t kFrames = size_t(1) << 22;  // most in all stacks together: 32 MiB
 
   // The automaton must outlive it.

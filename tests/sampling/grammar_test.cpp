@@ -454,63 +454,111 @@ TEST(Grammar, ForcedIsTheDefinition) {
   EXPECT_EQ(GrammarMatcher(loop).forced(), std::string(GrammarMatcher::kMostForced, 'a'));
 }
 
-// Long loops, with subtrees of the trie large enough to be taken whole.
-TEST(Grammar, LoopsOverClassesAreTheDefinition) {
+// All short texts over a few letters: tokens that cross any number of rules, and subtrees of the trie that are large
+// enough to be taken whole.
+void all_texts(const std::vector<std::string>& letters, int length, std::vector<std::string>& texts) {
+  std::vector<std::string> shorter{""};
+  for (int n = 0; n < length; ++n) {
+    std::vector<std::string> longer;
+    for (const std::string& text : shorter) {
+      for (const std::string& letter : letters) longer.push_back(text + letter);
+    }
+    texts.insert(texts.end(), longer.begin(), longer.end());
+    shorter = std::move(longer);
+  }
+}
+
+int64_t compare_all(const GrammarRules& rules, const TextVocabulary& vocabulary, Random& random, int walks, int steps,
+                    const char* name) {
+  const auto grammar = Grammar::compile(rules, trie_of(vocabulary));
+  if (!grammar) {
+    ADD_FAILURE() << name << grammar.error().message;
+    return 0;
+  }
+  int64_t bits = 0;
+  for (int walk = 0; walk < walks; ++walk) {
+    GrammarMatcher matcher(*grammar);
+    std::vector<int32_t> text;
+    for (int i = 0; i < steps; ++i) {
+      const Mask mask = mask_of(matcher);
+      std::vector<int32_t> fit, brief;
+      for (int32_t token = 0; token + 1 < vocabulary.size(); ++token) {
+        text.push_back(token);
+        const bool viable = GrammarDefinition(rules, vocabulary, text).viable();
+        text.pop_back();
+        if (bit(mask, token) != viable) {
+          ADD_FAILURE() << name << " after " << i << " tokens: " << quoted(vocabulary.bytes(token));
+          return bits;
+        }
+        ++bits;
+        if (viable) fit.push_back(token);
+        if (viable && vocabulary.bytes(token).size() == 1) brief.push_back(token);
+      }
+      if (fit.empty()) break;
+      const std::vector<int32_t>& from = brief.empty() || random.below(3) == 0 ? fit : brief;
+      text.push_back(from[size_t(random.below(int64_t(from.size())))]);
+      EXPECT_TRUE(matcher.accept(text.back()));
+    }
+  }
+  return bits;
+}
+
+TEST(Grammar, CrossingTokensAreTheDefinition) {
   Random random(22);
-  const char* const grammars[] = {R"(root ::= "\"" [^"\\]* "\"")",
-                                  R"(root ::= [^b]{0,7} "b"?)",
-                                  R"(root ::= item* "x"
-item ::= [ac] | "b" [^b] | "é" [^\x00-\x7f]{2})",
-                                  R"(root ::= word ("\n" word)*
-word ::= [a-cé€]{1,3} | [^a-c]+)",
-                                  R"(root ::= [^a-c]{3,}
-)",
-                                  R"(root ::= (.{4,9} "ab")+)",
-                                  R"(root ::= .*)",
-                                  R"(root ::= [a-z]* [^x]{2,50} "x")",
-                                  R"~(root ::= "(" a ")" | a
-a ::= .{0,5} | a2
-a2 ::= [abc\n]* "é")~"};
+  std::vector<std::string> texts;
+  all_texts({"a", "b", "c"}, 5, texts);
+  all_texts({"a", "é", "€"}, 3, texts);
+  const TextVocabulary vocabulary(texts);
+  const char* const grammars[] = {
+      // Loops, some of them counted.
+      R"(root ::= [^b]* "b")", R"(root ::= [^b]{0,7} "b"?)", R"(root ::= [ac]{0,3} "b" .{2,4})",
+      R"(root ::= [abc] [ac] [abc] [bc] [abc]{2} [ab]*)", R"(root ::= [^é]{3} [^\x00-\x7f]? [^b]{2,})",
+      R"(root ::= [a-c€]{2,6} "é" .*)", R"(root ::= ([^a]{4} | [^b]{5}) "c")", R"(root ::= .*)",
+      "root ::= item* \"b\"\nitem ::= [ac] | \"b\" [^b] | \"é\" [^\\x00-\\x7f]{2}",
+      "root ::= word (\"b\" word)*\nword ::= [acé€]{1,3} | [^a-c]+", "root ::= x{2,9}\nx ::= [ab] | [^ab] \"a\"",
+      "root ::= \"b\" a \"b\" | a\na ::= .{0,5} | a2\na2 ::= [abc]* \"é\"",
+      // Rules that end together, inside of tokens.
+      "root ::= \"a\" x \"c\" root?\nx ::= \"b\" y \"a\"?\ny ::= \"c\" (\"a\" z \"b\"?)?\nz ::= \"b\" \"c\"* \"a\"?",
+      "root ::= \"a\" root* \"b\"? \"c\"", "root ::= s \"c\"\ns ::= \"a\" s \"b\" | \"a\" s | \"b\"?",
+      "root ::= (p | q)+\np ::= \"a\" p? \"b\"?\nq ::= \"a\" q? \"c\" p?",
+      "root ::= l1 \"c\"\nl1 ::= l2 \"a\"*\nl2 ::= l3 \"b\"*\nl3 ::= \"a\" (\"b\" l1 \"c\")* \"a\"?"};
   int64_t bits = 0;
   for (const char* gbnf : grammars) {
-    std::vector<std::string> texts{"\"", "(", ")"};
-    for (int i = 0; i < 400; ++i) {
-      std::string text;
-      for (int64_t n = 1 + random.below(7); n > 0; --n) {
-        static const char* const kLetters[] = {"a", "a", "a", "b", "c", "é", "€", "😀", "x", "\"", "\n", "\xc3", "\xa9"};
-        text += kLetters[random.below(random.below(4) > 0 ? 8 : 13)];
-      }
-      texts.push_back(text);
-    }
-    const TextVocabulary vocabulary(texts);
     const auto rules = parse_gbnf(gbnf, nullptr);
     ASSERT_TRUE(rules) << rules.error().message;
-    const auto grammar = Grammar::compile(*rules, trie_of(vocabulary));
-    ASSERT_TRUE(grammar) << grammar.error().message;
-    for (int walk = 0; walk < test_count(10); ++walk) {
-      GrammarMatcher matcher(*grammar);
-      std::vector<int32_t> text;
-      for (int i = 0; i < 4; ++i) {
-        const Mask mask = mask_of(matcher);
-        std::vector<int32_t> fit;
-        for (int32_t token = 0; token + 1 < vocabulary.size(); ++token) {
-          text.push_back(token);
-          ASSERT_EQ(bit(mask, token), GrammarDefinition(*rules, vocabulary, text).viable())
-              << gbnf << " after " << i << " tokens: " << quoted(vocabulary.bytes(token));
-          text.pop_back();
-          ++bits;
-          if (bit(mask, token)) fit.push_back(token);
-        }
-        if (fit.empty()) break;
-        text.push_back(fit[size_t(random.below(int64_t(fit.size())))]);
-        ASSERT_TRUE(matcher.accept(text.back()));
-      }
-    }
+    bits += compare_all(*rules, vocabulary, random, test_count(10), 5, gbnf);
   }
   std::printf("%lld bits\n", static_cast<long long>(bits));
 }
 
+// Bytes of a text in a grammar need not be UTF-8; classes after them are.
+TEST(Grammar, CharactersAfterBytesOfATextAreTheDefinition) {
+  Random random(24);
+  std::vector<std::string> texts{"\xc3"};
+  for (int i = 0; i < 12; ++i) texts.push_back(std::string("\xc3\xa9") + char('a' + i));
+  for (int i = 0; i < 12; ++i) texts.push_back(std::string("\xc3") + char('a' + i));
+  GrammarRules rules;
+  const int32_t any = rules.repeat(rules.characters({{0, 0xd7ff}, {0xe000, 0x10ffff}}), 0, -1);
+  rules.add_rule("root", rules.sequence({rules.text("\xc3"), any}));
+  EXPECT_GT(compare_all(rules, TextVocabulary(texts), random, 3, 3, "bytes"), 0);
+}
+
 // --- copies, memory, threads ---
+
+// Thousands of alternatives that begin alike, as a list of tools does.
+TEST(Grammar, ManyAlternatives) {
+  std::string text = "root ::= t0";
+  for (int i = 1; i < 1500; ++i) text += "|t" + std::to_string(i);
+  for (int i = 0; i < 1500; ++i) text += "\nt" + std::to_string(i) + "::=\"call\" \"" + std::to_string(i) + "\" x";
+  const auto grammar = compile(text + "\nx ::= \".\"");
+  ASSERT_TRUE(grammar);
+  GrammarMatcher matcher(grammar);
+  for (const char c : std::string_view("call1207")) {
+    EXPECT_TRUE(bit(mask_of(matcher), uint8_t(c)));
+    ASSERT_TRUE(matcher.accept(uint8_t(c)));
+  }
+  EXPECT_EQ(matcher.forced(), ".");
+}
 
 TEST(Grammar, CopiesGoOnAlone) {
   const auto grammar = compile(kJson);
@@ -546,10 +594,17 @@ TEST(Grammar, DepthCostsNoStack) {
 TEST(Grammar, StacksOfRightRecursionAndListsDoNotGrow) {
   const auto grammar = compile("root ::= list\nlist ::= item \",\" list | item\nitem ::= \"a\" | \"[\" list \"]\"");
   ASSERT_TRUE(grammar);
-  GrammarMatcher matcher(grammar);
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(matcher.accept_bytes("a,[a,a],"));
-  // Per token the set of states and a mark, and nothing else.
-  EXPECT_LT(matcher.memory(), size_t(200'000));
+  Pushdown pushdown(grammar->automaton());
+  std::vector<Configuration> set = pushdown.start(grammar->automaton().start(0), Pushdown::kBottom), entered;
+  for (int i = 0; i < 1000; ++i) {
+    for (const char c : std::string_view("a,[a,a],")) {
+      pushdown.enter(set, entered);
+      pushdown.read_byte(entered, uint8_t(c), set);
+      ASSERT_FALSE(set.empty());
+      ASSERT_LT(set.size(), 8u);
+    }
+  }
+  EXPECT_LT(pushdown.stacks(), 12u);
 }
 
 TEST(Grammar, AmbiguityIsRefusedWhereItGrowsTooLarge) {
@@ -566,7 +621,7 @@ TEST(Grammar, AmbiguityIsRefusedWhereItGrowsTooLarge) {
 
 // One token may be long enough to make a mask too ambiguous: an error, and the matcher goes on.
 TEST(Grammar, AmbiguityWithinATokenIsRefused) {
-  const TextVocabulary vocabulary({"a", "b", std::string(5000, 'a')});
+  const TextVocabulary vocabulary({"a", "b", std::string(10'000, 'a')});
   const auto grammar = compile("root ::= \"b\" s\ns ::= \"a\" s \"a\" | \"a\" s \"b\" | \"\"", vocabulary);
   ASSERT_TRUE(grammar);
   GrammarMatcher matcher(grammar);
