@@ -387,13 +387,15 @@ namespace {
 Status set_members(Options& options, const Json& json, const std::string& prefix) {
   for (const auto& [key, value] : json.members()) {
     const std::string name = prefix + key;
-    if (const OptionRow* row = find_option(name)) {
+    // The group "backend" has a member of the same name, which is no object.
+    const bool is_group = prefix.empty() && value.is_object() &&
+                          std::any_of(std::begin(kRows), std::end(kRows), [&](const OptionRow& row) {
+                            return same_name(key, option_group_name(row.group));
+                          });
+    if (const OptionRow* row = find_option(name); row && !is_group) {
       LINNET_CHECK(set_option(options, *row, value));
       continue;
     }
-    const bool is_group = prefix.empty() && std::any_of(std::begin(kRows), std::end(kRows), [&](const OptionRow& row) {
-                            return same_name(key, option_group_name(row.group));
-                          });
     const bool is_prefix = std::any_of(std::begin(kRows), std::end(kRows), [&](const OptionRow& row) {
       return row.key.size() > name.size() && same_name(name + "_", row.key.substr(0, name.size() + 1));
     });

@@ -35,7 +35,7 @@ class Chat : public Command {
 };
 
 Result<Completion> Chat::answer(Engine& engine, const std::vector<int32_t>& prompt, int64_t conversation) const {
-  LINNET_TRY(Request request, make_request(options_, prompt));
+  LINNET_TRY(Request request, this->request(prompt));
   request.conversation = conversation;
   if (!json_) request.on_text = [](std::string_view text) { return static_cast<bool>(write_stdout(text)); };
   return engine.generate(request, &interrupted());

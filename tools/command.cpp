@@ -93,6 +93,14 @@ Result<std::unique_ptr<Engine>> Command::make_engine(std::shared_ptr<const Model
   return Engine::create(std::move(model), chosen);
 }
 
+Result<Request> Command::request(std::vector<int32_t> prompt) const {
+  Options options = options_;
+  if (!options.grammar.empty() && options.grammar.find("::=") == std::string::npos) {
+    LINNET_TRY(options.grammar, read_file(options.grammar));
+  }
+  return make_request(options, std::move(prompt));
+}
+
 Result<std::string> Command::chosen_template() const {
   const std::string& given = options_.chat_template;
   const bool is_text = given.find("{{") != given.npos || given.find("{%") != given.npos;

@@ -44,6 +44,8 @@ class Command {
   Result<std::string> model_path() const;
   Result<std::shared_ptr<const Model>> load_model() const;
   Result<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Model> model) const;
+  // A request with all options. --grammar may name a file.
+  Result<Request> request(std::vector<int32_t> prompt) const;
   // The template that --chat-template names: its text when that is a file, else what was given.
   Result<std::string> chosen_template() const;
 

@@ -1,8 +1,7 @@
 #include "tools/report.h"
 
+#include <cmath>
 #include <cstdio>
-
-#include <fmt/ranges.h>
 
 #include "gguf/base/json.h"
 #include "gguf/base/os.h"
@@ -10,17 +9,53 @@
 
 namespace linnet {
 
+namespace {
+
+void write_scores(JsonWriter& w, std::string_view key, const RowScores& scores) {
+  w.key(key).begin_object().member("logprob", scores.logprob).key("top").begin_array();
+  for (const TokenScore& s : scores.top) w.begin_array().value(s.token).value(s.logprob).end_array();
+  w.end_array().end_object();
+}
+
+}  // namespace
+
 std::string completion_json(const Completion& c) {
   const Timings& t = c.timings;
-  return fmt::format(
-      "{{\"text\":{},\"tokens\":[{}],\"prompt_tokens\":{},\"cached_tokens\":{},\"completion_tokens\":{},\"finish_"
-      "reason\":\"{}\","
-      "\"matched\":{},\"seed\":{},\"timings\":{{\"load_ms\":{:.3f},\"queue_ms\":{:.3f},\"prefill_ms\":{:.3f},\"decode_"
-      "ms\":{:.3f},"
-      "\"ttft_ms\":{:.3f}}}}}",
-      json_quote(c.text), fmt::join(c.tokens, ","), c.prompt_tokens, c.cached_tokens, c.completion_tokens,
-      finish_reason_name(c.finish_reason), json_quote(c.matched), c.seed, t.load_ms, t.queue_ms, t.prefill_ms,
-      t.decode_ms, t.ttft_ms);
+  JsonWriter w;
+  w.begin_object().member("text", c.text).key("tokens").begin_array();
+  for (const int32_t token : c.tokens) w.value(token);
+  w.end_array()
+      .member("prompt_tokens", c.prompt_tokens)
+      .member("cached_tokens", c.cached_tokens)
+      .member("completion_tokens", c.completion_tokens)
+      .member("finish_reason", finish_reason_name(c.finish_reason))
+      .member("matched", c.matched)
+      .member("condition", c.condition)
+      .member("seed", c.seed);
+  if (!c.scores.empty()) {
+    w.key("scores").begin_array();
+    for (const GeneratedScores& s : c.scores) {
+      w.begin_object();
+      write_scores(w, "model", s.model);
+      write_scores(w, "sampled", s.sampled);
+      w.end_object();
+    }
+    w.end_array();
+  }
+  if (!c.prompt_scores.empty()) {
+    w.key("prompt_scores").begin_array();
+    for (const RowScores& s : c.prompt_scores) {
+      w.begin_object();
+      write_scores(w, "model", s);
+      w.end_object();
+    }
+    w.end_array();
+  }
+  const auto time = [](double ms) { return std::round(ms * 1000) / 1000; };
+  w.key("timings").begin_object();
+  w.member("load_ms", time(t.load_ms)).member("queue_ms", time(t.queue_ms)).member("prefill_ms", time(t.prefill_ms));
+  w.member("decode_ms", time(t.decode_ms)).member("ttft_ms", time(t.ttft_ms)).end_object();
+  return w.end_object().text();
 }
 
 void print_statistics(const Completion& c, Engine& engine) {
@@ -42,8 +77,9 @@ void print_statistics(const Completion& c, Engine& engine) {
     fmt::print(stderr, ", {:.0f} % of the {:.1f} GB/s this machine reads with {} threads",
                100 * decode * bytes / 1e9 / bound, bound, engine.forward().threads());
   fmt::print(stderr, " ({})\n", engine.forward().kernels().name);
-  fmt::print(stderr, "finished: {}{}{}; seed {}\n", finish_reason_name(c.finish_reason), c.matched.empty() ? "" : " ",
-             c.matched.empty() ? "" : json_quote(c.matched), c.seed);
+  fmt::print(stderr, "finished: {}{}{}{}; seed {}\n", finish_reason_name(c.finish_reason),
+             c.matched.empty() ? "" : " " + json_quote(c.matched), c.condition.empty() ? "" : " by ", c.condition,
+             c.seed);
 }
 
 }  // namespace linnet

@@ -47,7 +47,9 @@ class Run : public Command {
     args.flag("--raw", raw_, "the prompt is text to continue; no chat template around it").excludes(system);
     add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::chat, OptionGroup::model});
     add_option(args, *find_option("sampler_libraries"));
-    add_json(args, "print one JSON object at the end instead of streaming");
+    args.option("-N,--completions", completions_,
+                "how many texts to generate from one prefill; printed when all are there (default 1)");
+    add_json(args, "print one JSON object at the end instead of streaming; with --completions one a line");
   }
 
   Result<int> run() override;
@@ -55,9 +57,24 @@ class Run : public Command {
  private:
   Result<std::vector<int32_t>> tokens(const Tokenizer& tokenizer) const;
 
+  Result<int> several(Engine& engine, const Request& request) const;
+
   std::string prompt_, system_;
   bool raw_ = false;
+  int64_t completions_ = 1;
 };
+
+Result<int> Run::several(Engine& engine, const Request& request) const {
+  LINNET_TRY(const auto all, engine.generate_n(request, completions_, {}, &interrupted()));
+  bool cancelled = false;
+  for (size_t i = 0; i < all.size(); ++i) {
+    cancelled |= all[i].finish_reason == FinishReason::cancelled;
+    LINNET_CHECK(write_stdout(json_ ? completion_json(all[i]) + "\n"
+                                    : fmt::format("[{} of {}, seed {}, {}]\n{}\n", i + 1, all.size(), all[i].seed,
+                                                  finish_reason_name(all[i].finish_reason), all[i].text)));
+  }
+  return cancelled ? kInterrupted : kDone;
+}
 
 Result<std::vector<int32_t>> Run::tokens(const Tokenizer& tokenizer) const {
   LINNET_TRY(const std::string prompt, text_argument(prompt_));
@@ -85,7 +102,8 @@ Result<int> Run::run() {
   LINNET_TRY(const auto engine, make_engine(model));
   const double load_ms = loading.milliseconds();
   LINNET_TRY(std::vector<int32_t> prompt, tokens(model->tokenizer()));
-  LINNET_TRY(Request request, make_request(options_, std::move(prompt)));
+  LINNET_TRY(Request request, this->request(std::move(prompt)));
+  if (completions_ != 1) return several(*engine, request);
   Status written;
   PromptProgress progress(*engine, request.prompt.size());
   if (!json_)
