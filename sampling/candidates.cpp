@@ -225,12 +225,13 @@ Candidates::Moments Candidates::moments() const {
 }
 
 void Candidates::divide(float t) {
-  const float shift = max();
+  // Monotone, so that the maxima stay the maxima. What would overflow stays a candidate, of no weight.
+  const auto divided = [t, shift = max()](float x) { return x >= kLowest ? std::max((x - shift) / t, kLowest) : x; };
   if (is_row_) {
-    for (float& x : row_) x = (x - shift) / t;
-    for (float& m : maxima_) m = (m - shift) / t;  // monotone: still the maxima
+    for (float& x : row_) x = divided(x);
+    for (float& m : maxima_) m = divided(m);
   } else {
-    for (Candidate& c : list_) c.logit = (c.logit - shift) / t;
+    for (Candidate& c : list_) c.logit = divided(c.logit);
     list_max_ = 0;
   }
 }

@@ -89,7 +89,7 @@ class Candidates {
     double mean, deviation;
   };
   Moments moments() const;
-  // logit <- (logit - max) / t, t > 0: the maximum becomes 0, so that no t overflows.
+  // logit <- (logit - max) / t, t > 0: the maximum becomes 0, and a finite logit stays finite.
   void divide(float t);
   // Keeps the k best, k >= 1.
   void keep_best(int64_t k);

@@ -75,7 +75,7 @@ void Mirostat1::apply(Candidates& c) {
   const double base = std::abs(e) < 1e-9 ? math::exp(mu.value() * kLn2) / math::log(v)
                                          : e * math::exp(mu.value() * kLn2) / (1 - math::pow(v, -e));
   const double k = math::pow(base, 1 / s);
-  // Equal logits (s = 0), or more than there are: all. Written so that NaN keeps all as well.
+  // More than there are: all. Equal logits (s = 0) make k 0, 1 or infinite. Written so that NaN keeps all as well.
   if (k < double(p.size())) c.keep_best(std::max<int64_t>(1, int64_t(k)));
   drawn = draw_surprise(c, kStream);
 }

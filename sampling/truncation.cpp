@@ -176,40 +176,40 @@ std::string DynamicTemperature::describe() const {
 
 Result<Infill> Infill::make(const StepInput& in) { return Infill{&in.vocabulary}; }
 
-// Adds up p where one text begins the other, in the order of ids of both.
-void Infill::merge(std::span<const Candidate> list) {
-  std::unordered_map<std::string_view, std::vector<int32_t>> by_text;
-  for (size_t i = 0; i < list.size(); ++i) {
-    if (const std::string_view text = vocabulary->bytes(list[i].id); !text.empty()) by_text[text].push_back(int32_t(i));
+// Of equally likely ones, `a` stays.
+void Infill::merge_pair(size_t a, size_t b) {
+  if (!marks[a] || !marks[b]) return;
+  const size_t winner = p[b] > p[a] * (1 + Candidates::kSlack) ? b : a, loser = winner == a ? b : a;
+  p[winner] += p[loser];
+  marks[loser] = 0;
+}
+
+// Adds up p of equal texts, then where one text begins the other. By ranks, so that ids do not matter.
+void Infill::merge(Candidates& c) {
+  const std::span<const int32_t> order = c.best_first(p.size());
+  const auto text_of = [&](size_t rank) { return vocabulary->bytes(c.list()[size_t(order[rank])].id); };
+  std::unordered_map<std::string_view, size_t> ranks;  // the best of each text
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (text_of(i).empty()) continue;
+    const auto [first, added] = ranks.emplace(text_of(i), i);
+    if (!added) merge_pair(size_t(order[first->second]), size_t(order[i]));
   }
-  std::vector<std::pair<int32_t, int32_t>> pairs;
-  for (size_t i = 0; i < list.size(); ++i) {
-    const std::string_view text = vocabulary->bytes(list[i].id);
-    for (size_t length = 1; length <= text.size(); ++length) {
-      const auto found = by_text.find(text.substr(0, length));
-      if (found == by_text.end()) continue;
-      for (const int32_t other : found->second) {
-        // Of equal texts each pair is met twice, in both orders.
-        if (other == int32_t(i) || (length == text.size() && other > int32_t(i))) continue;
-        pairs.push_back(std::minmax(other, int32_t(i)));
-      }
+  std::vector<std::pair<size_t, size_t>> pairs;  // a text that begins the other's, the other
+  for (const auto& [text, rank] : ranks) {
+    for (size_t length = 1; length < text.size(); ++length) {
+      if (const auto found = ranks.find(text.substr(0, length)); found != ranks.end())
+        pairs.emplace_back(found->second, rank);
     }
   }
   std::sort(pairs.begin(), pairs.end());
-  for (const auto& [a, b] : pairs) {
-    if (!marks[size_t(a)] || !marks[size_t(b)]) continue;
-    const bool first = p[size_t(a)] >= p[size_t(b)];
-    const auto winner = size_t(first ? a : b), loser = size_t(first ? b : a);
-    p[winner] += p[loser];
-    marks[loser] = 0;
-  }
+  for (const auto& [a, b] : pairs) merge_pair(size_t(order[a]), size_t(order[b]));
 }
 
-// What is marked stays, with its p as logits.
+// What is marked stays, with its p as logits; what is too unlikely for a p, with the lowest.
 void Infill::keep(Candidates& c) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity(), kLowest = std::numeric_limits<float>::lowest();
   for (size_t i = 0; i < p.size(); ++i) {
-    const bool stays = marks[i] != 0 && p[i] > 0;
-    c.set(c.list()[i].id, stays ? float(math::log(p[i])) : -std::numeric_limits<float>::infinity());
+    c.set(c.list()[i].id, !marks[i] ? -kInfinity : p[i] > 0 ? float(math::log(p[i])) : kLowest);
   }
 }
 
@@ -221,18 +221,18 @@ void Infill::apply(Candidates& c) {
   const auto is_end = [&](size_t i) { return vocabulary->is_eog(list[i].id); };
   double ends = 0, others = 0;
   for (size_t i = 0; i < p.size(); ++i) (is_end(i) ? ends : others) += p[i];
-  if (3 * double(p.size()) * ends > others) {
+  if (3 * double(p.size()) * ends > others * (1 + Candidates::kSlack)) {
     for (size_t i = 0; i < p.size(); ++i) marks[i] = is_end(i);
     return keep(c);
   }
-  merge(list);
+  merge(c);
   int64_t texts = 0;
   double total = 0;
   const auto drop_below = [&](double least) {
     texts = 0;
     total = 0;
     for (size_t i = 0; i < p.size(); ++i) {
-      if (!is_end(i) && p[i] < least) marks[i] = 0;
+      if (!is_end(i) && p[i] < least * (1 - Candidates::kSlack)) marks[i] = 0;
       if (!marks[i]) continue;
       texts += !is_end(i);
       total += p[i];

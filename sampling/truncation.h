@@ -113,8 +113,8 @@ struct Xtc {
   std::string describe() const;
 };
 
-// l <- (l - max) / t. The shift changes no probability and keeps every t > 0 from overflowing. At t = 0 the best token
-// alone is left.
+// l <- (l - max) / t. The shift changes no probability and keeps the best token at 0 for every t > 0; a finite logit stays
+// finite. At t = 0 the best token alone is left.
 struct Temperature {
   static constexpr std::string_view kName = "temperature";
 
@@ -141,8 +141,9 @@ struct DynamicTemperature {
 };
 
 // For text that fills a gap: ends it as soon as that is likely. If 3 n P(end) > P(no end), over all end-of-generation
-// tokens, only these stay. Else, in the order of ids, of two tokens of which one's text begins the other's the likelier
-// one takes the probability of both; then what is no end and has p < 0.2 goes. Where no other token is left the best
+// tokens, only these stay. Else tokens of equal text become one, and of two tokens of which one's text begins the other's
+// the likelier one takes the probability of both (beginnings best first, each with its continuations best first); then
+// what is no end and has p < 0.2 goes. Where no other token is left the best
 // end is picked (where there is none, the best token); else p is normalized and what is no end and below 1 / (number of
 // such tokens + 1) goes. Source: github.com/ggml-org/llama.cpp, pull request 9896.
 struct Infill {
@@ -158,7 +159,8 @@ struct Infill {
   std::string describe() const { return "infill()"; }
 
  private:
-  void merge(std::span<const Candidate> list);
+  void merge(Candidates& c);
+  void merge_pair(size_t a, size_t b);
   void keep(Candidates& c);
 };
 

@@ -1,5 +1,6 @@
 // linnet sample: a sampler chain on given logits, for people who compare samplers.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 
@@ -130,6 +131,9 @@ Status Sample::read(const Json& given) {
       if (!value.is_number())
         return fail(Code::json_type, "logit {} is {}, expected a number or null", logits_.size(), value.type_name());
       number = *value.number();
+      if (std::abs(number) > static_cast<double>(std::numeric_limits<float>::max()))
+        return fail(Code::option_range, "logit {} is {}, expected a number that a float holds, or null for -infinity",
+                    logits_.size(), number);
     }
     logits_.push_back(static_cast<float>(number));
   }
