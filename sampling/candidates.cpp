@@ -174,7 +174,7 @@ int64_t Candidates::count() const {
   return std::count_if(row_.begin(), row_.end(), [](float x) { return x >= kLowest; });
 }
 
-double Candidates::entropy() const {
+Candidates::Entropy Candidates::entropy() const {
   // With d = l - max and Z = sum e^d: -sum p ln p = ln Z - (sum d e^d) / Z.
   const float shift = max();
   double total = 0, weighted = 0;
@@ -189,7 +189,8 @@ double Candidates::entropy() const {
   } else {
     for (const Candidate& c : list_) add(c.logit);
   }
-  return std::max(0.0, math::log(total) - weighted / total);
+  const double log_total = math::log(total);
+  return {std::max(0.0, log_total - weighted / total), double(shift) + log_total};
 }
 
 Candidates::Moments Candidates::moments() const {
@@ -257,15 +258,20 @@ void Candidates::keep_down_to(float logit, int32_t id) {
   std::erase_if(list_, [&worst](const Candidate& c) { return better(worst, c); });
 }
 
+// A logit that n tokens of the row reach, and hardly more (fewer, if there are fewer blocks than n).
+float Candidates::reached_by(size_t n) {
+  // At least n tokens are as large as the n-th largest of the blocks' maxima.
+  ranks_ = maxima_;
+  const size_t rank = std::min(n, ranks_.size()) - 1;
+  std::nth_element(ranks_.begin(), ranks_.begin() + int64_t(rank), ranks_.end(), std::greater<>());
+  return std::max(ranks_[rank], kLowest);
+}
+
 void Candidates::keep_best(int64_t k) {
   const auto count = size_t(k);
   if (is_row_) {
     if (count >= row_.size()) return;
-    // At least k tokens are as large as the k-th largest of the blocks' maxima, and hardly more.
-    ranks_ = maxima_;
-    const size_t rank = std::min(count, ranks_.size()) - 1;
-    std::nth_element(ranks_.begin(), ranks_.begin() + int64_t(rank), ranks_.end(), std::greater<>());
-    collect(ranks_[rank]);
+    collect(reached_by(count));
     if (list_.size() < count) {
       is_row_ = true;
       collect(kLowest);
@@ -294,25 +300,21 @@ std::span<const double> Candidates::probabilities() {
   return probabilities_;
 }
 
-std::span<const int32_t> Candidates::best_first(size_t n) {
+std::span<const int32_t> Candidates::best_first() {
   make_list();
   indices_.resize(list_.size());
   std::iota(indices_.begin(), indices_.end(), 0);
-  n = std::min(n, indices_.size());
-  const auto by_logit = [this](int32_t a, int32_t b) { return better(list_[size_t(a)], list_[size_t(b)]); };
-  std::partial_sort(indices_.begin(), indices_.begin() + int64_t(n), indices_.end(), by_logit);
-  return std::span(indices_).first(n);
+  std::sort(indices_.begin(), indices_.end(),
+            [this](int32_t a, int32_t b) { return better(list_[size_t(a)], list_[size_t(b)]); });
+  return indices_;
 }
 
-void Candidates::keep_marked(std::span<const uint8_t> marks) {
-  size_t kept = 0;
-  list_max_ = kLowest;
-  for (size_t i = 0; i < list_.size(); ++i) {
-    if (!marks[i]) continue;
-    list_[kept] = list_[i];
-    list_max_ = std::max(list_max_, list_[kept++].logit);
-  }
-  list_.resize(kept);
+std::span<const Candidate> Candidates::leading(size_t n) {
+  // With masks, or where one block holds the best, a threshold from the blocks may leave too few.
+  if (above(is_row_ ? reached_by(n) : kLowest).size() < n) above(kLowest);
+  n = std::min(n, order_.size());
+  std::partial_sort(order_.begin(), order_.begin() + int64_t(n), order_.end(), better);
+  return std::span(order_).first(n);
 }
 
 void Candidates::keep_above(float threshold, int64_t min_keep) {

@@ -59,12 +59,10 @@ class Candidates {
   // p of each of list(), which is made if it is not there. In double, summed in the order of ids. Stays until the next
   // call.
   std::span<const double> probabilities();
-  // Indices into list() of its n best, best first. Valid until the next change.
-  std::span<const int32_t> best_first(size_t n);
+  // Indices into list(), best first. Valid until the next change.
+  std::span<const int32_t> best_first();
   // One new logit for each of list(), finite or -inf, which takes it out.
   void set_list(std::span<const float> logits);
-  // Keeps those of list() whose mark is not 0; at least one must have one.
-  void keep_marked(std::span<const uint8_t> marks);
   // Keeps the fewest of list() whose weight is at least (`more`: more than) `share` of all, taking those with the
   // smallest rank first (of equal ranks, the lower id), but at least min_keep. One rank per element of list().
   void keep_share_by(std::span<const double> ranks, double share, bool more, int64_t min_keep);
@@ -82,8 +80,11 @@ class Candidates {
   std::vector<Candidate> copy() const;
   // How many there are.
   int64_t count() const;
-  // -sum p ln p, in nats.
-  double entropy() const;
+  // -sum p ln p, in nats, and ln sum e^l: -ln p = log_total - l.
+  struct Entropy {
+    double nats, log_total;
+  };
+  Entropy entropy() const;
   // Mean and standard deviation (of the population) of the logits.
   struct Moments {
     double mean, deviation;
@@ -99,6 +100,8 @@ class Candidates {
   void keep_share(double share, int64_t min_keep);
   // The logit of a token whose probability is p: l = max + ln(p Z).
   double logit_at(double p);
+  // The n >= 1 best, best first. Valid until the next call.
+  std::span<const Candidate> leading(size_t n);
   // The candidates with logits >= threshold, in the order of ids. Valid until the next call.
   std::span<const Candidate> above(float threshold);
   // The token at random[0] / 2^64 of the running sum of weights, in the order of ids. In a row, random[0] finds the
@@ -124,6 +127,7 @@ class Candidates {
   Error not_finite() const;
   Candidate* find(int32_t id);
   void collect(float threshold);
+  float reached_by(size_t n);
   void keep_down_to(float logit, int32_t id);
   void collect_share(uint64_t target, int64_t min_keep);
   size_t fewest(uint64_t target, int64_t min_keep);
@@ -143,7 +147,7 @@ class Candidates {
   int32_t picked_ = -1;
 
   std::vector<float> ranks_;             // copy of maxima_ for selection
-  std::vector<Candidate> order_;         // copy of list_ for selection
+  std::vector<Candidate> order_;         // copy of (some of) the candidates, for selection
   std::vector<int32_t> indices_;         // for best_first()
   std::vector<double> probabilities_;    // [list_]
   std::vector<Weighed> weighed_;         // list_ with weights

@@ -58,13 +58,12 @@ Result<Mirostat1> Mirostat1::make(const StepInput& in) {
 
 void Mirostat1::apply(Candidates& c) {
   constexpr size_t kBest = 100;
-  const std::span<const double> p = c.probabilities();
-  const std::span<const int32_t> best = c.best_first(kBest);
+  const std::span<const Candidate> best = c.leading(kBest);
   double products = 0, squares = 0;
   for (size_t i = 0; i + 1 < best.size(); ++i) {
     const double t = math::log(double(i + 2) / double(i + 1));
     // As logits: p may be 0.
-    const double b = double(c.list()[size_t(best[i])].logit) - double(c.list()[size_t(best[i + 1])].logit);
+    const double b = double(best[i].logit) - double(best[i + 1].logit);
     products += t * b;
     squares += t * t;
   }
@@ -76,7 +75,7 @@ void Mirostat1::apply(Candidates& c) {
                                          : e * math::exp(mu.value() * kLn2) / (1 - math::pow(v, -e));
   const double k = math::pow(base, 1 / s);
   // More than there are: all. Equal logits (s = 0) make k 0, 1 or infinite. Written so that NaN keeps all as well.
-  if (k < double(p.size())) c.keep_best(std::max<int64_t>(1, int64_t(k)));
+  if (k < double(c.count())) c.keep_best(std::max<int64_t>(1, int64_t(k)));
   drawn = draw_surprise(c, kStream);
 }
 
@@ -118,10 +117,12 @@ void AdaptiveP::apply(Candidates& c) {
     return;
   }
   const double aim = std::clamp(2 * target - weighted.value() / total.value(), 0.0, 1.0);
-  for (size_t i = 0; i < p.size(); ++i) {
-    const double distance = std::abs(p[i] - aim) / 0.3;
-    c.set(c.list()[i].id, float(5 - 10 * distance * distance / (1 + distance)));
+  logits.clear();
+  for (const double x : p) {
+    const double distance = std::abs(x - aim) / 0.3;
+    logits.push_back(float(5 - 10 * distance * distance / (1 + distance)));
   }
+  c.set_list(logits);
   c.settle();
   const int32_t token = c.draw(c.random(kStream));
   const auto at = std::find_if(c.list().begin(), c.list().end(), [token](const Candidate& x) { return x.id == token; });

@@ -103,6 +103,7 @@ struct AdaptiveP {
   double decay;
   Tracked weighted, total;                     // W and K
   std::pair<int32_t, double> drawn = {-1, 0};  // and its p
+  std::vector<float> logits = {};              // working memory
 
   static Result<AdaptiveP> make(const StepInput&);
   bool neutral() const { return false; }

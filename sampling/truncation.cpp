@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
-#include <numeric>
 #include <unordered_map>
 
 #include "gguf/base/math.h"
@@ -43,21 +43,18 @@ void TailFree::apply(Candidates& c) {
   const std::span<const double> p = c.probabilities();
   const size_t n = p.size();
   if (n <= 2) return;
-  // Where p is 0 the curve is flat and the order is of no interest.
-  const auto present = size_t(std::count_if(p.begin(), p.end(), [](double x) { return x > 0; }));
-  const std::span<const int32_t> best = c.best_first(std::min(n, present + 1));
-  const auto at = [&](size_t i) { return i < best.size() ? p[size_t(best[i])] : 0; };
-  curvature.clear();
+  sorted.assign(p.begin(), p.end());
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  const auto curvature = [this](size_t i) {
+    return std::abs((sorted[i] - sorted[i + 1]) - (sorted[i + 1] - sorted[i + 2]));
+  };
   double total = 0;
-  for (size_t i = 0; i + 2 < n && i < best.size(); ++i) {
-    curvature.push_back(std::abs((at(i) - at(i + 1)) - (at(i + 1) - at(i + 2))));
-    total += curvature.back();
-  }
+  for (size_t i = 0; i + 2 < n; ++i) total += curvature(i);
   const bool flat = total <= 1e-6;
   double sum = 0;
   size_t kept = n;
   for (size_t i = 0; i + 2 < n; ++i) {
-    sum += flat ? 1.0 / double(n - 2) : i < curvature.size() ? curvature[i] / total : 0;
+    sum += flat ? 1.0 / double(n - 2) : curvature(i) / total;
     if (sum > z * (1 + Candidates::kSlack) && i >= size_t(min_keep)) {
       kept = i;
       break;
@@ -75,10 +72,9 @@ Result<Typical> Typical::make(const StepInput& in) {
 
 void Typical::apply(Candidates& c) {
   if (neutral()) return;
-  const double entropy = c.entropy();
   c.make_list();
+  const auto [entropy, log_total] = c.entropy();
   // -ln p from the logits: p itself may be 0.
-  const double log_total = c.logit_at(1);
   distances.clear();
   for (const Candidate& x : c.list()) distances.push_back(std::abs(log_total - double(x.logit) - entropy));
   c.keep_share_by(distances, p, true, min_keep);
@@ -164,7 +160,7 @@ void DynamicTemperature::apply(Candidates& c) const {
   const int64_t n = c.count();
   if (neutral() || n <= 1) return;
   const double low = std::max(0.0, t - range), high = t + range;
-  const double unsure = std::clamp(c.entropy() / math::log(double(n)), 0.0, 1.0);
+  const double unsure = std::clamp(c.entropy().nats / math::log(double(n)), 0.0, 1.0);
   const auto chosen = float(low + (high - low) * math::pow(unsure, exponent));
   if (chosen <= 0) return c.keep_best(1);
   c.divide(chosen);
@@ -186,7 +182,7 @@ void Infill::merge_pair(size_t a, size_t b) {
 
 // Adds up p of equal texts, then where one text begins the other. By ranks, so that ids do not matter.
 void Infill::merge(Candidates& c) {
-  const std::span<const int32_t> order = c.best_first(p.size());
+  const std::span<const int32_t> order = c.best_first();
   const auto text_of = [&](size_t rank) { return vocabulary->bytes(c.list()[size_t(order[rank])].id); };
   std::unordered_map<std::string_view, size_t> ranks;  // the best of each text
   for (size_t i = 0; i < order.size(); ++i) {
@@ -208,9 +204,11 @@ void Infill::merge(Candidates& c) {
 // What is marked stays, with its p as logits; what is too unlikely for a p, with the lowest.
 void Infill::keep(Candidates& c) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity(), kLowest = std::numeric_limits<float>::lowest();
+  logits.clear();
   for (size_t i = 0; i < p.size(); ++i) {
-    c.set(c.list()[i].id, !marks[i] ? -kInfinity : p[i] > 0 ? float(math::log(p[i])) : kLowest);
+    logits.push_back(!marks[i] ? -kInfinity : p[i] > 0 ? float(math::log(p[i])) : kLowest);
   }
+  c.set_list(logits);
 }
 
 void Infill::apply(Candidates& c) {

@@ -43,8 +43,7 @@ struct TailFree {
 
   double z;  // >= 1: off
   int32_t min_keep;
-  std::vector<double> curvature = {};  // working memory
-  std::vector<uint8_t> marks = {};
+  std::vector<double> sorted = {};  // p; working memory
 
   static Result<TailFree> make(const StepInput&);
   bool neutral() const { return z >= 1; }
@@ -150,8 +149,10 @@ struct Infill {
   static constexpr std::string_view kName = "infill";
 
   const SamplingVocabulary* vocabulary;
-  std::vector<double> p = {};  // working memory
+  // Working memory, one of each for each candidate.
+  std::vector<double> p = {};
   std::vector<uint8_t> marks = {};
+  std::vector<float> logits = {};
 
   static Result<Infill> make(const StepInput&);
   bool neutral() const { return false; }
