@@ -31,6 +31,45 @@ std::vector<float> make_row() {
   return row;
 }
 
+// 1000 tokens of which the last 20 have come before.
+std::vector<int32_t> make_history() {
+  Random random(2);
+  std::vector<int32_t> history;
+  for (int i = 0; i < 1000; ++i) history.push_back(i < 980 ? int32_t(random.below(200)) : history[size_t(i - 500)]);
+  return history;
+}
+
+// A text for every token, as long as a language model's are, and an end.
+class Texts : public SamplingVocabulary {
+ public:
+  Texts() {
+    Random random(3);
+    for (int32_t i = 0; i < kTokens; ++i) {
+      std::string text;
+      for (int64_t length = 1 + random.below(8); length > 0; --length) text += char('a' + random.below(26));
+      texts_.push_back(text);
+    }
+  }
+  int32_t size() const override { return kTokens; }
+  std::string_view bytes(int32_t token) const override { return texts_[size_t(token)]; }
+  bool is_eog(int32_t token) const override { return token == 2; }
+  std::vector<int32_t> tokenize(std::string_view) const override { return {}; }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+const Texts& texts() {
+  static const Texts all;
+  return all;
+}
+
+auto make_dry() {
+  const PlainVocabulary vocabulary(kTokens);
+  const SamplingParams params{.dry_multiplier = 0.8};
+  return [dry = *Dry::make({params, vocabulary, 4096})](Candidates& c) mutable { dry.apply(c); };
+}
+
 Scans scans_of(const Kernels& k) { return {k.max, k.above, k.sum_exp}; }
 
 void run_chain(benchmark::State& state, SamplingParams params, Scans scans) {
@@ -39,7 +78,8 @@ void run_chain(benchmark::State& state, SamplingParams params, Scans scans) {
   if (!chain) return state.SkipWithError(chain.error().message.c_str());
   const std::vector<float> source = make_row();
   std::vector<float> row = source;
-  const bool writes_all = params.temperature > 0 && chain->describe().size() == 2;  // temperature and dist only
+  // Without a truncation before it, temperature writes to the whole row.
+  const bool writes_all = params.mirostat > 0 || (params.temperature > 0 && chain->describe().size() == 2);
   std::vector<int32_t> window;  // the tokens whose logits the penalties changed
   uint64_t position = 0;
   for (auto _ : state) {
@@ -59,11 +99,14 @@ void run_chain(benchmark::State& state, SamplingParams params, Scans scans) {
 // One step from where it stands in the default chain.
 template <class Before, class Measured>
 void run_step(benchmark::State& state, Scans scans, Before before, Measured measured) {
-  std::vector<float> row = make_row();
+  const std::vector<float> source = make_row();
+  std::vector<float> row = source;
+  const std::vector<int32_t> history = make_history();
   Candidates candidates(scans);
   for (auto _ : state) {
     state.PauseTiming();
-    benchmark::DoNotOptimize(candidates.begin(row, 1, 1));
+    row = source;
+    benchmark::DoNotOptimize(candidates.begin(row, 1, 1, history));
     before(candidates);
     state.ResumeTiming();
     measured(candidates);
@@ -92,15 +135,31 @@ void add_steps(const std::string& name, Scans scans) {
     s.SetBytesProcessed(s.iterations() * kTokens * int64_t(sizeof(float)));
   });
   add("penalties(64 tokens)", nothing, [penalties](C& c) { penalties.apply(c); });
+  // Each as the row meets it, and from where it stands in the default chain.
+  const auto both = [&](const std::string& step, auto apply) {
+    add((step + " of the row").c_str(), nothing, apply);
+    add((step + " of 40").c_str(), k40, apply);
+  };
+  std::vector<std::pair<int32_t, float>> biases;
+  for (int32_t i = 0; i < 64; ++i) biases.emplace_back(i * 997, 0.5f);
+  add("logit_bias(64 tokens)", nothing, [step = LogitBiases{biases}](C& c) { step.apply(c); });
+  add(
+      "dry(1000 tokens)", [](C&) {}, make_dry());
+  add("top_n_sigma(1) of the row", nothing, [](C& c) { TopNSigma{1}.apply(c); });
   add("top_k(40) of the row", nothing, k40);
   add("top_k(1000) of the row", nothing, [](C& c) { TopK{1000}.apply(c); });
-  add("top_p(0.95) of the row", nothing, [](C& c) { TopP{0.95f, 1}.apply(c); });
-  add("top_p(0.95) of 40", k40, [](C& c) { TopP{0.95f, 1}.apply(c); });
-  add("min_p(0.05) of the row", nothing, [](C& c) { MinP{0.05f, 1}.apply(c); });
-  add("min_p(0.05) of 40", k40, [](C& c) { MinP{0.05f, 1}.apply(c); });
-  add("temperature of 40", k40, [](C& c) { Temperature{0.7f}.apply(c); });
-  add("dist of the row", nothing, [](C& c) { Dist{}.apply(c); });
-  add("dist of 40", k40, [](C& c) { Dist{}.apply(c); });
+  both("tfs_z(0.95)", [step = TailFree{0.95, 1}](C& c) mutable { step.apply(c); });
+  both("typical_p(0.95)", [step = Typical{0.95, 1}](C& c) mutable { step.apply(c); });
+  both("top_p(0.95)", [](C& c) { TopP{0.95, 1}.apply(c); });
+  both("min_p(0.05)", [](C& c) { MinP{0.05, 1}.apply(c); });
+  both("xtc(0.1)", [](C& c) { Xtc{1, 0.1, 1, 1}.apply(c); });
+  both("temperature", [](C& c) { Temperature{0.7f}.apply(c); });
+  both("dynatemp", [](C& c) { DynamicTemperature{0.8, 0.4, 1}.apply(c); });
+  both("infill", [step = Infill{&texts()}](C& c) mutable { step.apply(c); });
+  both("dist", [](C& c) { Dist{}.apply(c); });
+  both("mirostat1", [step = Mirostat1{5, 0.1, Tracked(10)}](C& c) mutable { step.apply(c); });
+  both("mirostat2", [step = Mirostat2{5, 0.1, Tracked(10)}](C& c) mutable { step.apply(c); });
+  both("adaptive_p", [step = AdaptiveP{0.5, 0.9, Tracked(5), Tracked(10)}](C& c) mutable { step.apply(c); });
   add("greedy of the row", nothing, [](C& c) { Greedy{}.apply(c); });
 }
 
@@ -114,6 +173,14 @@ void add_chains(const std::string& name, Scans scans) {
   add("greedy", {.temperature = 0});
   add("only_temperature", {.temperature = 0.7f, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1});
   add("only_min_p", {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0.05f, .repeat_penalty = 1});
+  add("all_steps", {.typical_p = 0.95,
+                    .tfs_z = 0.95,
+                    .top_n_sigma = 3,
+                    .xtc_probability = 0.5,
+                    .dry_multiplier = 0.8,
+                    .logit_bias = {{.token = 7, .bias = 1}}});
+  add("mirostat1", {.mirostat = 1});
+  add("mirostat2", {.mirostat = 2});
   add("only_top_p", {.temperature = 1, .top_k = 0, .top_p = 0.95f, .min_p = 0, .repeat_penalty = 1});
 }
 

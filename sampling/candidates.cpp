@@ -226,8 +226,12 @@ Candidates::Moments Candidates::moments() const {
 }
 
 void Candidates::divide(float t) {
-  // Monotone, so that the maxima stay the maxima. What would overflow stays a candidate, of no weight.
-  const auto divided = [t, shift = max()](float x) { return x >= kLowest ? std::max((x - shift) / t, kLowest) : x; };
+  // Monotone, so that the maxima stay the maxima. What would overflow stays a candidate, of no weight. Without a branch,
+  // so that the compiler uses vectors.
+  const auto divided = [t, shift = max()](float x) {
+    const float y = (x - shift) / t, least = x >= kLowest ? kLowest : x;
+    return y > least ? y : least;
+  };
   if (is_row_) {
     for (float& x : row_) x = divided(x);
     for (float& m : maxima_) m = divided(m);

@@ -147,7 +147,13 @@ Status Sample::read(const Json& given) {
 
 Result<const SamplingVocabulary*> Sample::choose_vocabulary(const Json& given) {
   const auto count = static_cast<int32_t>(logits_.size());
-  if (const Json* tokens = given.find("tokens")) {
+  const Json* tokens = given.find("tokens");
+  if (!tokens && given.find("eog"))
+    return fail(Code::json_type,
+                "\"eog\" is given without \"tokens\", expected both: it says which of them end a text");
+  if (tokens) {
+    if (!tokens->is_array())
+      return fail(Code::json_type, "\"tokens\" is {}, expected an array of texts", tokens->type_name());
     std::vector<std::string> texts;
     for (const Json& text : tokens->elements()) {
       if (!text.is_string()) return fail(Code::json_type, "\"tokens\" holds {}, expected texts", text.type_name());

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "gguf/base/json.h"
 #include "kernels/kernels.h"
@@ -47,7 +49,7 @@ TEST(Command, UsageAndHelp) {
   const Outcome help = linnet_command({"--help"});
   EXPECT_EQ(help.code, 0);
   for (const char* name : {"run", "chat", "tokenize", "detokenize", "logits", "embed", "perplexity", "inspect",
-                           "validate", "bench", "quantize", "imatrix", "template", "synth", "options"}) {
+                           "validate", "bench", "quantize", "imatrix", "template", "synth", "options", "sample"}) {
     EXPECT_NE(help.out.find(name), std::string::npos) << name;
     const Outcome sub = linnet_command({name, "--help"});
     EXPECT_EQ(sub.code, 0) << name;
@@ -277,6 +279,201 @@ TEST_F(EmbeddedModel, PerplexityAndBench) {
   for (const Json& row : b.find("rows")->elements())
     for (const char* key : {"kind", "n", "parallel", "threads", "tok_s", "bytes_per_token", "share"})
       EXPECT_TRUE(row.find(key)) << key;
+}
+
+// --- linnet sample: one JSON object in, one out ---
+
+struct Sampled {
+  std::vector<std::pair<int64_t, double>> candidates;
+  std::optional<int64_t> token;
+};
+
+Sampled sampled(const std::string& input, std::vector<std::string> more = {}) {
+  more.insert(more.begin(), {"sample", "--json"});
+  const Outcome run = linnet_command(more, input);
+  EXPECT_EQ(run.code, 0) << input << "\n" << run.err;
+  EXPECT_EQ(std::count(run.out.begin(), run.out.end(), '\n'), 1) << run.out;
+  const Json j = json_of(run.out);
+  Sampled result;
+  if (!j.find("candidates") || !j.find("token")) {
+    ADD_FAILURE() << run.out;
+    return result;
+  }
+  for (const Json& pair : j.find("candidates")->elements())
+    result.candidates.emplace_back(*pair.elements()[0].integer(), *pair.elements()[1].number());
+  if (!j.find("token")->is_null()) result.token = *j.find("token")->integer();
+  return result;
+}
+
+TEST(SampleCommand, PrintsSortedCandidatesAndTheToken) {
+  const Outcome run =
+      linnet_command({"sample", "--json"}, R"({"logits":[1,3,null,2,1],"chain":[{"type":"top_k","top_k":4}]})");
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(run.err, "");
+  // e^0, e^-1, e^-2, e^-2 over their sum; of equal ones the lower id first, the masked one nowhere.
+  EXPECT_EQ(run.out,
+            "{\"candidates\":[[1,0.610295685],[3,0.224515236],[0,0.0825945394],[4,0.0825945394]],\"token\":null}\n");
+  // As left before the pick, normalized anew.
+  const Sampled cut = sampled(
+      R"({"logits":[0,1,2,3],"chain":[{"type":"top_k","top_k":2},{"type":"temperature","temperature":0.5},{"type":"dist"}],"seed":5})");
+  ASSERT_EQ(cut.candidates.size(), 2u);
+  EXPECT_EQ(cut.candidates[0].first, 3);
+  EXPECT_NEAR(cut.candidates[0].second, 1 / (1 + std::exp(-2)), 1e-8);
+  EXPECT_NEAR(cut.candidates[1].second, 1 / (1 + std::exp(2)), 1e-8);
+  ASSERT_TRUE(cut.token);
+  EXPECT_GE(*cut.token, 2);
+  // The selector's own cut is not shown.
+  EXPECT_EQ(sampled(R"({"logits":[0,1,2],"chain":[{"type":"greedy"}]})").candidates.size(), 3u);
+  EXPECT_EQ(sampled(R"({"logits":[0,1,2],"chain":[{"type":"greedy"}]})").token, 2);
+  EXPECT_EQ(sampled(R"({"logits":[0,9,2],"chain":[{"type":"mirostat2","mirostat_tau":0}],"seed":1})").token, 1);
+  // No steps at all: the distribution as it is.
+  EXPECT_EQ(sampled(R"({"logits":[1,2,3],"chain":[]})").candidates.size(), 3u);
+  EXPECT_FALSE(sampled(R"({"logits":[1,2,3],"chain":[]})").token);
+  EXPECT_EQ(sampled(R"({"logits":[-7.5],"chain":[{"type":"dist"}],"seed":0})").token, 0);
+  // Without a chain, that of the options; the same without --json for people.
+  EXPECT_EQ(sampled(R"({"logits":[1,2,3]})", {"--temp", "0"}).token, 2);
+  EXPECT_EQ(linnet_command({"sample"}, R"({"logits":[0,0],"chain":[{"type":"greedy"}]})").out,
+            "       0 0.500000\n       1 0.500000\npicked 0\n");
+}
+
+// Every step by its name and its keys.
+TEST(SampleCommand, KnowsEveryStep) {
+  const char* steps[] = {R"({"type":"logit_bias","logit_bias":[[0,-2],[1,false]]})",
+                         R"({"type":"logit_bias","logit_bias":{"0":-2}})",
+                         R"({"type":"penalties","repeat_penalty":1.1,"penalty_last_n":64})",
+                         R"({"type":"dry","dry_multiplier":0.8,"dry_base":1.75,"dry_allowed_length":2})",
+                         R"({"type":"top_n_sigma","top_n_sigma":1})",
+                         R"({"type":"top_k","top_k":40})",
+                         R"({"type":"tfs_z","tfs_z":0.95})",
+                         R"({"type":"typical_p","typical_p":0.9})",
+                         R"({"type":"top_p","top_p":0.9,"min_keep":2})",
+                         R"({"type":"min_p","min_p":0.05})",
+                         R"({"type":"xtc","xtc_probability":1,"xtc_threshold":0.1})",
+                         R"({"type":"temperature","temperature":0.8})",
+                         R"({"type":"dynatemp","temp":0.8,"dynatemp_range":0.4,"dynatemp_exponent":1})",
+                         R"({"type":"infill"})",
+                         R"({"type":"greedy"})",
+                         R"({"type":"dist"})",
+                         R"({"type":"mirostat1","mirostat_tau":5,"mirostat_eta":0.1})",
+                         R"({"type":"mirostat2"})",
+                         R"({"type":"adaptive_p","adaptive_target":0.5,"adaptive_decay":0.9})"};
+  for (const char* step : steps) {
+    const Sampled s =
+        sampled(fmt::format(R"({{"logits":[3,2,1,0,-1],"history":[0,1,0,1],"seed":4,"chain":[{}]}})", step));
+    ASSERT_FALSE(s.candidates.empty()) << step;
+    double total = 0;
+    for (size_t i = 0; i < s.candidates.size(); ++i) {
+      total += s.candidates[i].second;
+      EXPECT_LE(s.candidates[i].second, s.candidates[i > 0 ? i - 1 : 0].second);
+    }
+    EXPECT_NEAR(total, 1, 1e-8) << step;
+  }
+}
+
+TEST(SampleCommand, SeedAndHistory) {
+  const auto token = [](int seed, const std::string& history) {
+    std::string logits = "0";
+    for (int i = 1; i < 500; ++i) logits += ",0";
+    return *sampled(fmt::format(R"({{"logits":[{}],"chain":[{{"type":"dist"}}],"seed":{},"history":[{}]}})", logits,
+                                seed, history))
+                .token;
+  };
+  EXPECT_EQ(token(7, ""), token(7, ""));
+  EXPECT_NE(token(7, ""), token(8, ""));
+  EXPECT_NE(token(7, ""), token(7, "1")) << "the position is part of the draw";
+  // What was accepted is penalized, as often as it was, within the window.
+  const auto p = [](const std::string& history) {
+    const Sampled s = sampled(fmt::format(
+        R"({{"logits":[0,0,0],"history":[{}],"chain":[{{"type":"penalties","repeat_penalty":1,"frequency_penalty":1,"penalty_last_n":3}}]}})",
+        history));
+    for (const auto& [id, q] : s.candidates) {
+      if (id == 1) return q;
+    }
+    return -1.0;
+  };
+  EXPECT_NEAR(p(""), 1.0 / 3, 1e-8);
+  EXPECT_NEAR(p("1"), std::exp(-1) / (2 + std::exp(-1)), 1e-7);
+  EXPECT_NEAR(p("1,1"), std::exp(-2) / (2 + std::exp(-2)), 1e-7);
+  EXPECT_NEAR(p("1,1,0,0,0"), 1 / (2 + std::exp(-3)), 1e-7);
+}
+
+TEST(SampleCommand, TextsOfTokens) {
+  // "a" begins "ab": the likelier takes both; what is no end and below 0.2 goes.
+  const Sampled merged = sampled(
+      R"({"logits":[-1.6094,-0.9163,-1.2040,-2.3026,-12],"tokens":["a","ab","x","y",""],"eog":[4],"chain":[{"type":"infill"}]})");
+  ASSERT_EQ(merged.candidates.size(), 2u);
+  EXPECT_EQ(merged.candidates[0].first, 1);
+  EXPECT_NEAR(merged.candidates[0].second, 1, 1e-3);
+  EXPECT_EQ(merged.candidates[1].first, 4);
+  const Sampled end =
+      sampled(R"({"logits":[0,0,-1],"tokens":["a","b",""],"eog":[2],"chain":[{"type":"infill"},{"type":"greedy"}]})");
+  EXPECT_EQ(end.candidates.size(), 1u);
+  EXPECT_EQ(end.token, 2);
+  // Breakers of DRY are texts.
+  const auto dry = [](const char* tokens) {
+    return sampled(fmt::format(
+        R"({{"logits":[0,0,0],"tokens":{},"history":[0,1,2,0,1],"chain":[{{"type":"dry","dry_multiplier":1}}]}})",
+        tokens));
+  };
+  EXPECT_EQ(dry(R"(["a","b","c"])").candidates.back().first, 2);
+  EXPECT_LT(dry(R"(["a","b","c"])").candidates.back().second, 0.2);
+  EXPECT_NEAR(dry(R"(["a","b:","c"])").candidates.back().second, 1.0 / 3, 1e-8);
+  // A bias by text.
+  EXPECT_EQ(
+      sampled(
+          R"({"logits":[9,0],"tokens":["a","b"],"chain":[{"type":"logit_bias","logit_bias":{"a":false}},{"type":"greedy"}]})")
+          .token,
+      1);
+}
+
+TEST(SampleCommand, RefusesWhatIsNotMeant) {
+  const std::pair<const char*, const char*> bad[] = {
+      {"", "json"},
+      {"[1,2]", "json_type"},
+      {"{}", "json_type"},
+      {R"({"logits":5})", "json_type"},
+      {R"({"logits":[]})", "json_type"},
+      {R"({"logits":[NaN]})", "json_syntax"},
+      {R"({"logits":[1,"2"]})", "json_type"},
+      {R"({"logits":[1,true]})", "json_type"},
+      {R"({"logits":[1,[2]]})", "json_type"},
+      {R"({"logits":[1,1e39]})", "option_range"},
+      {R"({"logits":[1,-1e39]})", "option_range"},
+      {R"({"logits":[null,null]})", "logits_not_finite"},
+      {R"({"logits":[1,2],"history":[2]})", "token_range"},
+      {R"({"logits":[1,2],"history":[-1]})", "token_range"},
+      {R"({"logits":[1,2],"history":[0.5]})", "token_range"},
+      {R"({"logits":[1,2],"history":"0"})", "json_type"},
+      {R"({"logits":[1,2],"seed":-2})", "option_range"},
+      {R"({"logits":[1,2],"seed":"x"})", "option_type"},
+      {R"({"logits":[1,2],"chain":{}})", "option_type"},
+      {R"({"logits":[1,2],"chain":[1]})", "option_type"},
+      {R"({"logits":[1,2],"chain":[{}]})", "option_type"},
+      {R"({"logits":[1,2],"chain":[{"type":1}]})", "option_type"},
+      {R"({"logits":[1,2],"chain":[{"type":"sing"}]})", "sampler_unknown"},
+      {R"({"logits":[1,2],"chain":[{"type":"top_k","k":2}]})", "option_unknown"},
+      {R"({"logits":[1,2],"chain":[{"type":"top_k","max_tokens":2}]})", "option_unknown"},
+      {R"({"logits":[1,2],"chain":[{"type":"top_k","top_k":"2"}]})", "option_type"},
+      {R"({"logits":[1,2],"chain":[{"type":"top_k","top_k":2.5}]})", "option_type"},
+      {R"({"logits":[1,2],"chain":[{"type":"top_p","top_p":1.5}]})", "option_range"},
+      {R"({"logits":[1,2],"chain":[{"type":"dist"},{"type":"top_k"}]})", "option_range"},
+      {R"({"logits":[1,2],"chain":[{"type":"logit_bias","logit_bias":[[2,1]]}]})", "token_range"},
+      {R"({"logits":[1,2],"chain":[{"type":"logit_bias","logit_bias":[[0,false],[1,false]]}]})", "grammar_dead_end"},
+      {R"({"logits":[1,2],"tokens":["a"]})", "json_type"},
+      {R"({"logits":[1,2],"tokens":"ab"})", "json_type"},
+      {R"({"logits":[1,2],"tokens":["a",2]})", "json_type"},
+      {R"({"logits":[1,2],"tokens":["a","b"],"eog":[2]})", "token_range"},
+      {R"({"logits":[1,2],"eog":[1]})", "json_type"},
+      {R"({"logits":[1,2],"logit":[1]})", "option_unknown"},
+  };
+  for (const auto& [input, code] : bad) {
+    const Outcome run = linnet_command({"sample", "--json"}, input);
+    EXPECT_EQ(run.code, 1) << input << "\n" << run.out;
+    const Json j = json_of(run.out);
+    ASSERT_TRUE(j.find("error")) << input;
+    EXPECT_TRUE(text_of(*j.find("error"), "code").starts_with(code)) << input << "\n" << run.out;
+    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+  }
 }
 
 TEST(Command, SynthWritesALoadableModel) {
