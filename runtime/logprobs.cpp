@@ -17,11 +17,8 @@ RowScores score_logits(const Kernels& k, std::span<const float> logits, int32_t 
   std::vector<float> row(logits.begin(), logits.end());
   Candidates candidates({k.max, k.above, k.sum_exp});
   if (!candidates.begin(row, 0, 0)) return scores;
-  candidates.keep_best(most);
-  for (const int32_t i : candidates.best_first(static_cast<size_t>(most))) {
-    const Candidate& c = candidates.list()[static_cast<size_t>(i)];
+  for (const Candidate& c : candidates.leading(static_cast<size_t>(most)))
     scores.top.push_back({c.id, logprob(c.logit)});
-  }
   return scores;
 }
 
