@@ -174,7 +174,7 @@ int64_t Candidates::count() const {
   return std::count_if(row_.begin(), row_.end(), [](float x) { return x >= kLowest; });
 }
 
-Candidates::Entropy Candidates::entropy() const {
+Candidates::Surprise Candidates::surprise() const {
   // With d = l - max and Z = sum e^d: -sum p ln p = ln Z - (sum d e^d) / Z.
   const float shift = max();
   double total = 0, weighted = 0;

@@ -80,11 +80,12 @@ class Candidates {
   std::vector<Candidate> copy() const;
   // How many there are.
   int64_t count() const;
-  // -sum p ln p, in nats, and ln sum e^l: -ln p = log_total - l.
-  struct Entropy {
-    double nats, log_total;
+  // -ln p = log_total - l of each, and its mean -sum p ln p, the entropy in nats.
+  struct Surprise {
+    double mean, log_total;
   };
-  Entropy entropy() const;
+  Surprise surprise() const;
+  double entropy() const { return surprise().mean; }
   // Mean and standard deviation (of the population) of the logits.
   struct Moments {
     double mean, deviation;

@@ -73,7 +73,7 @@ Result<Typical> Typical::make(const StepInput& in) {
 void Typical::apply(Candidates& c) {
   if (neutral()) return;
   c.make_list();
-  const auto [entropy, log_total] = c.entropy();
+  const auto [entropy, log_total] = c.surprise();
   // -ln p from the logits: p itself may be 0.
   distances.clear();
   for (const Candidate& x : c.list()) distances.push_back(std::abs(log_total - double(x.logit) - entropy));
@@ -160,7 +160,7 @@ void DynamicTemperature::apply(Candidates& c) const {
   const int64_t n = c.count();
   if (neutral() || n <= 1) return;
   const double low = std::max(0.0, t - range), high = t + range;
-  const double unsure = std::clamp(c.entropy().nats / math::log(double(n)), 0.0, 1.0);
+  const double unsure = std::clamp(c.entropy() / math::log(double(n)), 0.0, 1.0);
   const auto chosen = float(low + (high - low) * math::pow(unsure, exponent));
   if (chosen <= 0) return c.keep_best(1);
   c.divide(chosen);

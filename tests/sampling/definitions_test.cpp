@@ -15,7 +15,7 @@
 #include "sampling/selectors.h"
 #include "sampling/steps.h"
 #include "sampling/truncation.h"
-#include "tests/sampling/text_vocabulary.h"
+#include "tests/sampling/letter_vocabulary.h"
 #include "tests/support.h"
 
 namespace linnet {
@@ -216,7 +216,7 @@ TEST_P(EveryStep, EqualsItsDefinition) {
   const int rounds = test_count(600);
   for (int round = 0; round < rounds; ++round) {
     const int64_t n = GetParam() == "infill" && random.below(4) ? 2 + random.below(60) : make_size(random);
-    const TextVocabulary vocabulary(random, n);
+    const LetterVocabulary vocabulary(random, n);
     const std::vector<float> row = make_row(random, n);
     const std::vector<int32_t> history = make_history(random, n);
     // On the row, after a truncation, after a changed logit, and twice.
@@ -259,6 +259,7 @@ INSTANTIATE_TEST_SUITE_P(Definitions, EveryStep, testing::ValuesIn(kNoSelectors)
 TEST(Definitions, CoverEveryStep) {
   std::set<std::string_view> covered(std::begin(kNoSelectors), std::end(kNoSelectors));
   covered.insert({"greedy", "dist", "mirostat1", "mirostat2", "adaptive_p"});
+  covered.insert("grammar");  // it has tests of its own
   for (const std::string_view name : step_names()) EXPECT_EQ(covered.erase(name), 1u) << name;
   EXPECT_TRUE(covered.empty());
 }
@@ -270,7 +271,7 @@ TEST(Definitions, RandomChains) {
   const int rounds = test_count(1500);
   for (int round = 0; round < rounds; ++round) {
     const int64_t n = make_size(random);
-    const TextVocabulary vocabulary(random, n);
+    const LetterVocabulary vocabulary(random, n);
     const std::vector<float> row = make_row(random, n);
     const std::vector<int32_t> history = make_history(random, n);
     std::vector<StepSpec> steps;
@@ -298,7 +299,7 @@ TEST(Definitions, DefaultChainFromEndToEnd) {
   const int rounds = test_count(2000);
   for (int round = 0; round < rounds; ++round) {
     const int64_t n = 50 + random.below(3000);
-    const TextVocabulary vocabulary(random, n);
+    const LetterVocabulary vocabulary(random, n);
     std::vector<float> row;
     for (int64_t i = 0; i < n; ++i) row.push_back(random.normal() * 3);
     const std::vector<int32_t> history = make_history(random, n);
@@ -388,7 +389,7 @@ TEST(Definitions, Borders) {
 
 // Worked by hand: what DRY finds and what a breaker hides.
 TEST(Definitions, DryByHand) {
-  const TextVocabulary v({"a", "b", "c", ".", "b.", "x"}, {});
+  const LetterVocabulary v({"a", "b", "c", ".", "b.", "x"}, {});
   const auto penalty = [&](const std::vector<int32_t>& history, int32_t token, SamplingParams params) {
     params.dry_multiplier = 1;
     params.dry_base = 2;
@@ -601,7 +602,7 @@ TEST(Definitions, RewindIsNeverAccepted) {
   for (const std::string_view type : step_names()) {
     for (int run = 0; run < test_count(20); ++run) {
       const int64_t n = 5 + random.below(300);
-      const TextVocabulary vocabulary(random, n);
+      const LetterVocabulary vocabulary(random, n);
       std::vector<StepSpec> steps = {usual_step(random, type, n)};
       steps[0].params.adaptive_target = 0.3;
       const bool selects = type == "greedy" || type == "dist" || type.starts_with("mirostat") || type == "adaptive_p";

@@ -12,7 +12,7 @@
 
 #include "sampling/chain.h"
 #include "tests/sampling/definitions.h"
-#include "tests/sampling/text_vocabulary.h"
+#include "tests/sampling/letter_vocabulary.h"
 #include "tests/support.h"
 
 namespace linnet {
@@ -80,7 +80,7 @@ TEST(Properties, NamesDoNotMatter) {
       std::vector<int32_t> name(static_cast<size_t>(n));  // new id of an old one
       std::iota(name.begin(), name.end(), 0);
       for (size_t i = name.size(); i-- > 1;) std::swap(name[i], name[size_t(random.below(int64_t(i) + 1))]);
-      const TextVocabulary vocabulary(random, n);
+      const LetterVocabulary vocabulary(random, n);
       std::vector<std::string> texts(row.size());
       std::vector<bool> ends(row.size());
       std::vector<float> renamed(row.size());
@@ -98,7 +98,7 @@ TEST(Properties, NamesDoNotMatter) {
       for (LogitBias& b : other.params.logit_bias) b.token = name[size_t(b.token)];
       std::map<int32_t, float> expected;
       for (const Candidate& c : left_by({step}, row, vocabulary, history)) expected[name[size_t(c.id)]] = c.logit;
-      const std::vector<Candidate> actual = left_by({other}, renamed, TextVocabulary(texts, ends), new_history);
+      const std::vector<Candidate> actual = left_by({other}, renamed, LetterVocabulary(texts, ends), new_history);
       ASSERT_EQ(actual.size(), expected.size()) << step.type;
       for (const Candidate& c : actual) {
         ASSERT_TRUE(expected.contains(c.id)) << step.type;

@@ -11,14 +11,14 @@
 namespace linnet {
 
 // tokenize() takes the longest token that fits; a text that cannot be spelled has no tokens.
-class TextVocabulary : public SamplingVocabulary {
+class LetterVocabulary : public SamplingVocabulary {
  public:
-  TextVocabulary(std::vector<std::string> texts, std::vector<bool> eog)
+  LetterVocabulary(std::vector<std::string> texts, std::vector<bool> eog)
       : texts_(std::move(texts)), eog_(std::move(eog)) {
     eog_.resize(texts_.size());
   }
   // Short texts of few letters, so that they begin and contain each other; about one in 20 ends the generation.
-  TextVocabulary(Random& random, int64_t size) {
+  LetterVocabulary(Random& random, int64_t size) {
     for (int64_t i = 0; i < size; ++i) {
       std::string text;
       for (int64_t length = i < 5 ? 1 : random.below(7); length > 0; --length)
