@@ -150,7 +150,8 @@ Result<StepSpec> step_spec(const Json& element, const Options& base, size_t inde
   for (const auto& [key, value] : element.members()) {
     if (key == "type") continue;
     const OptionRow* row = find_option(key);
-    if (!row || row->group != OptionGroup::sampling || row->key == "chain" || row->key == "samplers") {
+    const bool known = row && (row->group == OptionGroup::sampling || row->key == "grammar_triggers");
+    if (!known || row->key == "chain" || row->key == "samplers") {
       return fail(Code::option_unknown,
                   "chain[{}] ({}) has the key \"{}\", which no step knows; `linnet options` lists them", index,
                   *type->string(), key);

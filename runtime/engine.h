@@ -19,8 +19,8 @@
 #include "runtime/logprobs.h"
 #include "runtime/model.h"
 #include "sampling/chain.h"
-#include "sampling/stop_params.h"
 #include "sampling/custom_sampler.h"
+#include "sampling/stop_params.h"
 
 namespace linnet {
 
@@ -88,6 +88,7 @@ struct Completion {
   std::vector<GeneratedScores> scores;  // [tokens], with Request::n_probs
   std::vector<RowScores> prompt_scores;  // [prompt_tokens - 1], of all but the first, with Request::prompt_probs
   uint64_t seed = 0;
+  std::vector<std::string> notes;  // remarks on parameters without effect and conditions that could not be met
   Timings timings;
 };
 

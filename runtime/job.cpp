@@ -144,7 +144,11 @@ void Job::summarize(FinishReason reason) {
   const auto seen = computed_here.begin() + std::min(covered, prompt_size);
   c.cached_tokens = std::count(computed_here.begin(), seen, false);
   c.finish_reason = reason;
-  if (chain) c.seed = chain->seed();
+  if (chain) {
+    c.seed = chain->seed();
+    c.notes = chain->notes();
+    for (std::string& note : stop->notes()) c.notes.push_back(std::move(note));
+  }
   c.timings.queue_ms = milliseconds(admitted.value_or(now) - submitted);
   if (admitted) c.timings.prefill_ms = milliseconds(first_token.value_or(now) - *admitted);
   if (first_token) {

@@ -32,6 +32,11 @@ std::string completion_json(const Completion& c) {
       .member("matched", c.matched)
       .member("condition", c.condition)
       .member("seed", c.seed);
+  if (!c.notes.empty()) {
+    w.key("notes").begin_array();
+    for (const std::string& note : c.notes) w.value(note);
+    w.end_array();
+  }
   if (!c.scores.empty()) {
     w.key("scores").begin_array();
     for (const GeneratedScores& s : c.scores) {
@@ -77,6 +82,7 @@ void print_statistics(const Completion& c, Engine& engine) {
     fmt::print(stderr, ", {:.0f} % of the {:.1f} GB/s this machine reads with {} threads",
                100 * decode * bytes / 1e9 / bound, bound, engine.forward().threads());
   fmt::print(stderr, " ({})\n", engine.forward().kernels().name);
+  for (const std::string& note : c.notes) fmt::print(stderr, "note: {}\n", note);
   fmt::print(stderr, "finished: {}{}{}{}; seed {}\n", finish_reason_name(c.finish_reason),
              c.matched.empty() ? "" : " " + json_quote(c.matched), c.condition.empty() ? "" : " by ", c.condition,
              c.seed);
