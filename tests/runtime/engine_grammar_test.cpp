@@ -38,7 +38,7 @@ Request constrained(const Model& model, GrammarSource source, int64_t seed,
                     std::string_view prompt = "The answer is ") {
   auto tokens = model.tokenizer().encode(prompt, {.bos = model.tokenizer().add_bos()});
   EXPECT_TRUE(tokens);
-  Request r = make_request(*tokens, 150, seed);
+  Request r = make_request(*tokens, 100, seed);
   r.stopping.ignore_eos = false;
   r.sampling.temperature = 1.2;
   r.sampling.grammar = std::move(source);
@@ -108,7 +108,7 @@ TEST(EngineGrammar, EveryFinishedTextKeepsToIt) {
       for (const bool ignore_eos : {false, true}) {
         std::vector<Request> requests;
         std::vector<Completion> alone;
-        for (int64_t seed = 1; seed <= 6; ++seed) {
+        for (int64_t seed = 1; seed <= 3; ++seed) {
           requests.push_back(constrained(*model, kind.source, seed));
           requests.back().stopping.ignore_eos = ignore_eos;
           const auto result = engine->generate(requests.back());
@@ -134,7 +134,7 @@ TEST(EngineGrammar, EveryFinishedTextKeepsToIt) {
       }
     }
   }
-  EXPECT_GT(finished, 70);
+  EXPECT_GT(finished, 32);
   std::printf("%ld texts finished, %ld cut by max_tokens\n", static_cast<long>(finished), static_cast<long>(cut));
 }
 
@@ -151,9 +151,9 @@ TEST(EngineGrammar, AsDefinedWithBansAndWithout) {
        .triggers = {{.type = Trigger::Type::pattern, .value = "[a-m](a)"}}},
   };
   for (const GrammarSource& source : sources) {
-    for (int64_t seed = 1; seed <= 6; ++seed) {
+    for (int64_t seed = 1; seed <= 4; ++seed) {
       Request r = constrained(*tiny(), source, seed, "say this in ");
-      r.stopping.max_tokens = 40;
+      r.stopping.max_tokens = 30;
       r.stopping.forbidden_tokens = {0};
       auto result = engine->generate(r);
       ASSERT_TRUE(result) << result.error().message;
@@ -190,16 +190,15 @@ TEST(EngineGrammar, LazyOnesBeginAtTheirTrigger) {
   };
   for (const auto& c : cases) {
     int64_t begun = 0, free = 0;
-    for (int64_t seed = 1; seed <= 8; ++seed) {
+    for (int64_t seed = 1; seed <= 4; ++seed) {
       const GrammarSource source{
           .kind = Kind::gbnf, .text = "root ::= \"q\" [0-9]{4} \"!\"", .lazy = true, .triggers = {c.trigger}};
       Request r = constrained(*tiny(), source, seed);
-      // Letters and spaces until then; the digits are tokens of bytes.
-      r.sampling.top_k = 0;
-      r.stopping.max_tokens = 300;
-      r.sampling.logit_bias = {{.token = q, .bias = 2}};
-      r.stopping.forbidden_tokens = {kTinyFirstByte + 'q', kTinyEos, 0, 1};
-      r.stopping.forbidden_tokens.erase(r.stopping.forbidden_tokens.begin() + 1);
+      // Patterns read UTF-8. One way to write a q, and soon.
+      r.stopping.forbidden_tokens = {0, kTinyBos, kTinyFirstByte + 'q'};
+      for (int32_t byte = 128; byte < 256; ++byte) r.stopping.forbidden_tokens.push_back(kTinyFirstByte + byte);
+      r.sampling.logit_bias = {{.token = q, .bias = 5}};
+      r.stopping.max_tokens = 40;
       const auto result = engine->generate(r);
       ASSERT_TRUE(result) << c.name << ": " << result.error().message;
       EXPECT_EQ(result->tokens, define_completion(*engine, r).tokens) << c.name;
@@ -345,7 +344,7 @@ TEST(ForcedTokens, OnlyWhatCannotBecomeOthers) {
     EXPECT_EQ(spelt(""), "");
     EXPECT_EQ(spelt("x"), "");
     EXPECT_EQ(spelt("international"), "") << "a word that may go on";
-    EXPECT_TRUE(std::string(R"({"name": )").starts_with(spelt(R"({"name": "inter)")));
+    EXPECT_TRUE(std::string(R"({"name": ")").starts_with(spelt(R"({"name": "inter)")));
     EXPECT_GE(spelt(R"({"name": "inter)").size(), 6u);
     EXPECT_EQ(spelt("x = y;"), "x = y");
     const std::string text = "{\"a\": 1, \"the other\": \"\xc3\xa4\xc3\xb6\", \"b\": [";
@@ -394,6 +393,7 @@ TEST(EngineGrammar, JumpsOverWhatIsForced) {
     EXPECT_EQ(drawn + 1, few);  // and the end
     // Conditions see forced tokens like others; phrases go back into them.
     r.n_probs = 0;
+    const std::string text = slow.text;
     for (const bool jump : {false, true}) {
       Completion& c = jump ? fast : slow;
       r.jump_forward = jump;
@@ -405,8 +405,8 @@ TEST(EngineGrammar, JumpsOverWhatIsForced) {
       r.stopping.max_tokens = 7;
       steps(r, c);
       EXPECT_EQ(c.tokens.size(), 7u);
-      r.stopping.max_tokens = 150;
-      r.stopping.banned_phrases = {slow.text.substr(18, 2) + " k q", "qa", "qb", "xy q"};
+      r.stopping.max_tokens = 100;
+      r.stopping.banned_phrases = {text.substr(18, 2) + " k q", "qa", "qb", "xy q"};
       const auto result = engine->generate(r);
       if (result) {
         for (const auto& phrase : r.stopping.banned_phrases) EXPECT_EQ(result->text.find(phrase), std::string::npos);

@@ -27,6 +27,17 @@ std::optional<Phrase> find_phrase(const std::string& text, const std::vector<std
   return found;
 }
 
+// How much of the end of the text may be the beginning of a phrase.
+size_t longest_beginning(const std::string& text, const std::vector<std::string>& phrases) {
+  size_t longest = 0;
+  for (const std::string& phrase : phrases) {
+    for (size_t n = 1; n < phrase.size() && n <= text.size(); ++n) {
+      if (text.ends_with(phrase.substr(0, n))) longest = std::max(longest, n);
+    }
+  }
+  return longest;
+}
+
 class Definition {
  public:
   Definition(Engine& engine, const Request& request)
@@ -100,10 +111,15 @@ class Definition {
   }
 
   void take_back() {
-    const auto phrase = find_phrase(text(made_.tokens.size()), r_.stopping.banned_phrases);
-    if (!phrase) return;
+    const std::string all = text(made_.tokens.size());
+    const auto phrase = find_phrase(all, r_.stopping.banned_phrases);
+    if (!phrase) {
+      const size_t sure = all.size() - longest_beginning(all, r_.stopping.banned_phrases);
+      while (out_ < made_.tokens.size() && text(out_ + 1).size() <= sure) ++out_;
+      return;
+    }
     size_t first = made_.tokens.size() - 1;
-    while (first > 0 && text(first).size() > phrase->start) --first;
+    while (first > out_ && text(first).size() > phrase->start) --first;
     bans_.erase(bans_.upper_bound(first), bans_.end());
     bans_[first].insert(made_.tokens[first]);
     made_.tokens.resize(first);
@@ -116,6 +132,7 @@ class Definition {
   std::vector<int32_t> prompt_;
   std::string heal_;
   Defined made_;
+  size_t out_ = 0;                            // tokens that are out: no phrase could begin in them
   std::map<size_t, std::set<int32_t>> bans_;  // by position
 };
 

@@ -15,8 +15,7 @@ struct Defined {
   int64_t rollbacks = 0;  // phrases taken back
 };
 
-// Heeds sampling, max_tokens, ignore_eos, forbidden_tokens, banned_phrases and token_healing. The phrases are taken back
-// wherever they begin: with the engine, not in front of text that is out.
+// Heeds sampling, max_tokens, ignore_eos, forbidden_tokens, banned_phrases and token_healing.
 Defined define_completion(Engine& engine, const Request& request);
 
 }  // namespace linnet

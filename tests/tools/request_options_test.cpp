@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "capi/options.h"
+#include "sampling/stop_engine.h"
 
 namespace linnet {
 namespace {
