@@ -319,9 +319,12 @@ std::span<const OptionRow> option_rows() { return kRows; }
 
 const OptionRow* find_option(std::string_view name) {
   for (const OptionRow& row : kRows) {
-    if (same_name(name, row.key)) return &row;
-    if (same_name(name, fmt::format("{}.{}", option_group_name(row.group), row.key))) return &row;
-    if (any_word(row.aliases, [&](std::string_view alias) { return same_name(name, alias); })) return &row;
+    const std::string_view group = option_group_name(row.group);
+    const bool with_group =
+        name.size() > group.size() && name[group.size()] == '.' && same_name(name.substr(0, group.size()), group);
+    const std::string_view key = with_group ? name.substr(group.size() + 1) : name;
+    if (same_name(key, row.key)) return &row;
+    if (any_word(row.aliases, [&](std::string_view alias) { return same_name(key, alias); })) return &row;
   }
   return nullptr;
 }

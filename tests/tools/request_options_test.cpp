@@ -100,12 +100,13 @@ TEST(RequestOptions, EveryNumberInEverySpelling) {
             fmt::format("{{\"{}.{}\":{}}}", group, key, n.value)}) {
         EXPECT_EQ(n.read(good(json)), n.value) << json;
       }
-      // Not a number, and numbers that are none.
-      for (const char* wrong : {"\"1\"", "true", "null", "[1]", "{}", "1e999"}) {
+      for (const char* wrong : {"\"1\"", "true", "null", "[1]", "{}"}) {
         const auto refused = request_of(fmt::format("{{\"{}\":{}}}", key, wrong));
         ASSERT_FALSE(refused) << key << ": " << wrong;
-        EXPECT_NE(refused.error().message.find(wrong == std::string_view("1e999") ? "1e999" : n.key), std::string::npos)
-            << refused.error().message;
+        EXPECT_NE(refused.error().message.find(n.key), std::string::npos) << refused.error().message;
+      }
+      for (const char* none : {"1e999", "nan", "Infinity", "-"}) {
+        EXPECT_FALSE(request_of(fmt::format("{{\"{}\":{}}}", key, none))) << key << ": " << none;
       }
     }
     for (const double outside : {row->low - 1, row->high * 2 + 1}) {
