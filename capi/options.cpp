@@ -78,6 +78,8 @@ const OptionRow kRows[] = {
     {G::sampling, "choices", "choice", "--choice", &O::choices, 0, 0, "", "the text is one of these (repeatable)"},
     {G::sampling, "grammar_lazy", "", "--grammar-lazy", &O::grammar_lazy, 0, 0, "",
      "the grammar begins where one of grammar_triggers fires, and any text may come before"},
+    {G::sampling, "jump_forward", "", "--jump-forward", &O::jump_forward, 0, 0, "",
+     "takes over the text that the grammar forces without computing its tokens one by one"},
     {G::sampling, "n_probs", "logprobs", "--n-probs", &O::n_probs, 0, 1e9, "",
      "lists so many of the likeliest tokens with every generated token, before and after sampling"},
     {G::sampling, "prompt_logprobs", "", "--prompt-logprobs", &O::prompt_logprobs, -1, 1e9, "",
@@ -151,7 +153,7 @@ const OptionRow kRows[] = {
 };
 
 bool same_name(std::string_view a, std::string_view b) {
-  auto plain = [](char c) { return c == '-' ? '_' : static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); };
+  auto plain = [](char c) { return c == '-' || c == '.' ? '_' : static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); };
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return plain(x) == plain(y); });
 }
 
@@ -317,9 +319,12 @@ std::span<const OptionRow> option_rows() { return kRows; }
 
 const OptionRow* find_option(std::string_view name) {
   for (const OptionRow& row : kRows) {
-    if (same_name(name, row.key)) return &row;
-    if (same_name(name, fmt::format("{}.{}", option_group_name(row.group), row.key))) return &row;
-    if (any_word(row.aliases, [&](std::string_view alias) { return same_name(name, alias); })) return &row;
+    const std::string_view group = option_group_name(row.group);
+    const bool with_group =
+        name.size() > group.size() && name[group.size()] == '.' && same_name(name.substr(0, group.size()), group);
+    const std::string_view key = with_group ? name.substr(group.size() + 1) : name;
+    if (same_name(key, row.key)) return &row;
+    if (any_word(row.aliases, [&](std::string_view alias) { return same_name(key, alias); })) return &row;
   }
   return nullptr;
 }
@@ -452,6 +457,7 @@ Result<Request> make_request(const Options& o, std::vector<int32_t> prompt) {
   LINNET_TRY(request.sampling, sampling_params(o));
   LINNET_TRY(request.stopping, stop_params(o));
   request.n_probs = o.n_probs;
+  request.jump_forward = o.jump_forward;
   request.prompt_probs = o.prompt_logprobs;
   request.token_healing = o.token_healing;
   return request;

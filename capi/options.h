@@ -58,6 +58,7 @@ struct Options {
   std::string regex;
   std::vector<std::string> choices;
   bool grammar_lazy = false;
+  bool jump_forward = false;
   int64_t n_probs = 0;
   int64_t prompt_logprobs = -1;
   std::string custom_sampler;
@@ -119,7 +120,7 @@ struct OptionRow {
 };
 
 std::span<const OptionRow> option_rows();
-// By key, alias or "group.key"; case and '-'/'_' do not matter. Null when there is none.
+// By key or alias, with or without "group." before it; case does not matter, nor which of '-', '_' and '.' stands between words. Null when there is none.
 const OptionRow* find_option(std::string_view name);
 // The known name nearest to a misspelt one, or empty when none is near.
 std::string nearest_option(std::string_view name);

@@ -158,7 +158,9 @@ ReadJson each(std::function<Status(const Json&, const std::string&)> read) {
 
 Result<std::vector<Trigger>> grammar_triggers(const Options& o) {
   std::vector<Trigger> triggers;
-  const auto read = [&](const Json& element, const std::string& place) { return read_trigger(element, place, triggers); };
+  const auto read = [&](const Json& element, const std::string& place) {
+    return read_trigger(element, place, triggers);
+  };
   const auto read_all = [&](const Json& json, const std::string& where) -> Status {
     if (json.is_array()) return read_elements(json, where, read);
     bool enabled = true;

@@ -160,6 +160,11 @@ Status Engine::Impl::prepare(Job& job, const Request& r) {
         "the sampler chain ends without a step that picks a token, expected greedy, dist, mirostat1, mirostat2 or "
         "adaptive_p as its last");
   }
+  if (r.token_healing && job.chain->has_grammar()) {
+    return fail(Code::option_range,
+                "token_healing is on and there is a grammar, expected one of them: a healed text begins with what the "
+                "prompt's last token says, and a grammar's text at its beginning");
+  }
   if (r.token_healing) heal(job, model->tokenizer());
   for (const int32_t token : job.tokens) job.chain->accept_prompt(token);
   StopPrompt prompt{.tokens = job.tokens};

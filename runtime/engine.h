@@ -56,8 +56,12 @@ struct Request {
   // cache then.
   int64_t prompt_probs = -1;
   // A prompt that ends inside a word: its last token is taken back, and what is generated begins with its text (which
-  // is not shown again).
+  // is not shown again). Not together with a grammar, which is about the whole of what is generated.
   bool token_healing = false;
+  // Goes on with the text that a grammar forces without asking the model for it; what was forced is computed together.
+  // Such tokens have no scores (logprob 0, nothing listed), and biases and penalties do not act on them. Not done where
+  // a condition measures what tokens are drawn from (completion_detection, coherence_break).
+  bool jump_forward = false;
   int64_t conversation = 0;  // 0: none; else from Engine::open_conversation(): keeps its pages afterwards
   uint64_t salt = 0;         // prefix sharing happens only between equal salts (tenants)
   // Called from the engine's thread with text that may be shown (UTF-8, stop strings held back). Returning false
@@ -108,6 +112,7 @@ struct EngineStats {
   int64_t running = 0, queued = 0;
   int64_t pages_total = 0, pages_used = 0, pages_cached = 0, page_bytes = 0;
   int64_t kv_bytes = 0, workspace_bytes = 0;
+  int64_t masks_ahead = 0;  // of grammars, that were computed while the forward pass ran
   int64_t preemptions = 0;  // requests that lost their pages to an older one and were computed again
 };
 

@@ -57,6 +57,7 @@ void Engine::Impl::step_once(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   compute_and_commit();
   lock.lock();
+  stats.masks_ahead = step.masks_ahead();
   for (auto& [job, reason] : std::exchange(ended, {})) finish(*job, reason);
   for (auto& [job, error] : std::exchange(failed, {})) finish(*job, std::move(error));
   take_numbers();
@@ -223,8 +224,12 @@ void Engine::Impl::commit(Step::Part& part) {
 // The prompt is computed: those that wait for it continue with its pages, and compute its last row again for a token of
 // their own. One that has no place yet will find the full pages in the cache.
 void Engine::Impl::share_prompt(Job& lead) {
-  for (Job* follower : std::exchange(lead.followers, {})) {
+  while (!lead.followers.empty()) {
+    Job* const follower = lead.followers.back();
+    lead.followers.pop_back();
     follower->lead = nullptr;
+    follower->delivered = lead.delivered;
+    follower->completion.prompt_scores = lead.completion.prompt_scores;
     if (!follower->sequence || follower->sequence->size() + 1 >= lead.prompt_size) continue;
     follower->sequence = lead.sequence->fork();
     follower->sequence->truncate(lead.prompt_size - 1);

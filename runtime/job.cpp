@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gguf/base/math.h"
+#include "runtime/forced_tokens.h"
 
 namespace linnet {
 namespace {
@@ -73,7 +74,13 @@ void Job::append(int32_t token) {
   chain->accept(token);
   tokens.push_back(token);
   completion.tokens.push_back(token);
-  if (request->n_probs > 0) completion.scores.push_back(std::move(scores));
+  if (request->n_probs > 0) completion.scores.push_back(std::exchange(scores, {}));
+}
+
+// The token that ended a grammar although such tokens are ignored: it is none of the text.
+void Job::drop_eog() {
+  completion.tokens.pop_back();
+  if (request->n_probs > 0) completion.scores.pop_back();
 }
 
 // The last tokens go. The row of the one that is the last then is computed again, for another token after it.
@@ -96,11 +103,32 @@ FinishReason Job::ended(const StopOutcome& outcome) {
 }
 
 std::optional<FinishReason> Job::accept(int32_t token, const Tokenizer& tokenizer) {
+  const auto reason = accept_one(token, tokenizer);
+  return reason ? reason : jump(tokenizer);
+}
+
+// Goes on with what a grammar forces, without asking the model. Where a condition wants to know the distribution that
+// a token was drawn from, there is no such thing to tell it.
+std::optional<FinishReason> Job::jump(const Tokenizer& tokenizer) {
+  const StopEngine::Needs needs = stop->needs();
+  if (!request->jump_forward || !heal_rest.empty() || needs.entropy || needs.eog_probability) return std::nullopt;
+  for (const int32_t token : forced_tokens(tokenizer, chain->forced())) {
+    const auto may_not = [token](std::span<const int32_t> ids) { return std::ranges::find(ids, token) != ids.end(); };
+    if (may_not(stop->forbidden_tokens()) || may_not(stop->banned_tokens())) break;
+    const size_t before = completion.tokens.size();
+    const auto reason = accept_one(token, tokenizer);
+    if (reason) return reason;
+    if (completion.tokens.size() <= before) break;  // a banned phrase went back
+  }
+  return std::nullopt;
+}
+
+std::optional<FinishReason> Job::accept_one(int32_t token, const Tokenizer& tokenizer) {
   const Clock::time_point now = Clock::now();
   if (!first_token) first_token = now;
-  std::string_view text = tokenizer.shown(token, tokens.back(), false);
-  const size_t known = std::min(heal_rest.size(), tokenizer.bytes(token).size());
-  text.remove_prefix(std::min(known, text.size()));
+  const std::string_view bytes = tokenizer.bytes(token);
+  const size_t known = std::min(heal_rest.size(), bytes.size());
+  const std::string_view text = known > 0 ? bytes.substr(known) : tokenizer.shown(token, tokens.back(), false);
   const StopOutcome outcome = stop->add({.id = token,
                                          .bytes = text,
                                          .is_eog = tokenizer.is_eog(token),
@@ -111,12 +139,14 @@ std::optional<FinishReason> Job::accept(int32_t token, const Tokenizer& tokenize
     append(token);
     heal_rest.erase(0, known);
   }
+  // A grammar's end is one even where end-of-generation tokens are ignored: nothing can follow.
+  const bool over = outcome.keep_token && chain->ended();
+  if (over) drop_eog();
   if (outcome.take_back > 0 || outcome.action == StopOutcome::Action::take_back)
     take_back(outcome.take_back, tokenizer);
   if (!deliver(outcome.text)) return FinishReason::cancelled;
-  if (outcome.action == StopOutcome::Action::end) return ended(outcome);
-  // A grammar's end is one even where end-of-generation tokens are ignored: nothing can follow.
-  const bool over = chain->ended();
+  const bool counted_too_many = over && outcome.reason == StopReason::max_tokens;
+  if (outcome.action == StopOutcome::Action::end && !counted_too_many) return ended(outcome);
   if (!over && static_cast<int64_t>(completion.tokens.size()) < room) return std::nullopt;
   const StopOutcome rest = stop->flush();
   if (!deliver(rest.text)) return FinishReason::cancelled;

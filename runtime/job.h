@@ -42,6 +42,10 @@ struct Job {
 
   // Generation: picks the next token from its logits, which are changed. On any thread, one at a time.
   Result<int32_t> sample(std::span<float> logits, const Kernels& kernels, const Tokenizer& tokenizer);
+  // Whether the next token is picked from the last of `rows` positions from `begin` on.
+  bool samples(int64_t begin, int64_t rows) const {
+    return kind == JobKind::generate && room > 0 && begin + rows == end();
+  }
   // Generation: what a step's outcome means. Each may call on_text; a finish reason ends the request.
   std::optional<FinishReason> accept(int32_t token, const Tokenizer& tokenizer);
   // After a step without a token for this request: whether its time is over.
@@ -94,7 +98,10 @@ struct Job {
   bool deliver(std::string_view text);
   void mask(std::span<float> logits, const Tokenizer& tokenizer);
   void look(std::span<float> logits, const Kernels& kernels, const Tokenizer& tokenizer);
+  std::optional<FinishReason> accept_one(int32_t token, const Tokenizer& tokenizer);
+  std::optional<FinishReason> jump(const Tokenizer& tokenizer);
   void append(int32_t token);
+  void drop_eog();
   void take_back(int64_t count, const Tokenizer& tokenizer);
   FinishReason ended(const StopOutcome& outcome);
 };

@@ -30,12 +30,24 @@ int64_t Step::room(const Job& job, int64_t rows) const {
 }
 
 Status Step::run() {
-  LINNET_CHECK(forward_pass());
+  LINNET_CHECK(forward_pass_and_masks());
   use_rows_in_parallel();
   for (WantedRow& row : wanted_) {
     if (row.error && !parts_[row.part].error) parts_[row.part].error = std::move(row.error);
   }
   return {};
+}
+
+// Masks of grammars do not depend on the logits.
+Status Step::forward_pass_and_masks() {
+  struct Finish {
+    MasksAhead& masks;
+    ~Finish() { masks.finish(); }
+  } const finish{masks_};
+  for (const Part& part : parts_) {
+    if (part.job->samples(part.begin, part.rows) && part.job->chain->can_prepare()) masks_.add(*part.job->chain);
+  }
+  return forward_pass();
 }
 
 Status Step::forward_pass() {

@@ -10,6 +10,7 @@
 #include "gguf/base/aligned.h"
 #include "runtime/forward.h"
 #include "runtime/job.h"
+#include "runtime/masks_ahead.h"
 
 namespace linnet {
 
@@ -35,6 +36,8 @@ class Step {
 
   // An error, or an exception, concerns all parts.
   Status run();
+  // Grammar masks that were ready before the logits were, since the beginning.
+  int64_t masks_ahead() const { return masks_.prepared(); }
 
  private:
   struct WantedRow {
@@ -44,6 +47,7 @@ class Step {
   };
 
   Status forward_pass();
+  Status forward_pass_and_masks();
   void use_row(WantedRow& row, float* logits);
   void use_rows_in_parallel();
 
@@ -54,6 +58,7 @@ class Step {
   std::vector<RowPlace> places_;  // [rows][groups]
   std::vector<WantedRow> wanted_;
   Aligned<float> logits_;  // [wanted][vocab]
+  MasksAhead masks_;
 };
 
 }  // namespace linnet

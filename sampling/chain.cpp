@@ -293,6 +293,20 @@ void Chain::prepare() {
   }
 }
 
+bool Chain::can_prepare() const {
+  return std::any_of(impl_->steps.begin(), impl_->steps.end(), [](const Step& step) {
+    const auto* grammar = std::get_if<GrammarStep>(&step);
+    return grammar && grammar->can_prepare();
+  });
+}
+
+bool Chain::has_grammar() const {
+  return std::any_of(impl_->steps.begin(), impl_->steps.end(), [](const Step& step) {
+    const auto* grammar = std::get_if<GrammarStep>(&step);
+    return grammar && !grammar->neutral();
+  });
+}
+
 bool Chain::ended() const {
   return std::any_of(impl_->steps.begin(), impl_->steps.end(), [](const Step& step) {
     const auto* grammar = std::get_if<GrammarStep>(&step);

@@ -72,6 +72,10 @@ class Chain {
   // Does ahead what the next sample() needs and does not depend on the logits (masks of grammars), for example while
   // the forward pass runs. Not at the same time as another call.
   void prepare();
+  // Whether prepare() has something to do.
+  bool can_prepare() const;
+  // Whether a grammar is one of the steps.
+  bool has_grammar() const;
   // Whether a grammar's text is complete and an end-of-generation token has been accepted.
   bool ended() const;
   // The bytes that a grammar says the text goes on with, whatever is picked; empty where it has a choice.

@@ -27,6 +27,7 @@ class GrammarStep {
   bool neutral() const { return !matcher_; }
   // Computes the mask for the next token ahead, for example while a forward pass runs.
   void prepare();
+  bool can_prepare() const { return matcher_ && started() && !ready_; }
   Status apply(Candidates&);
   void accept(const Accepted&);
   void rewind(std::span<const int32_t> text);

@@ -59,6 +59,39 @@ TEST(EngineMemory, AnyAllocationMayFail) {
   }
 }
 
+// With masks computed on another thread, forced text, phrases that go back and scores.
+TEST(EngineMemory, GrammarsAndBans) {
+  if (!can_fail_allocations()) GTEST_SKIP() << "operator new cannot be replaced here";
+  const auto model = tiny_model();
+  auto engine = make_engine(model, {.forward = {.threads = 2}});
+  Request request = make_request(random_prompt(20, 3), 60, 2);
+  request.sampling.grammar = {GrammarSource::Kind::regex, "a = ([b-d]{2}), ([b-d]{2}), end"};
+  request.stopping.banned_phrases = {"cc", "db"};
+  request.jump_forward = true;
+  request.n_probs = 2;
+  const auto expected = engine->generate(request);
+  ASSERT_TRUE(expected) << expected.error().message;
+  int64_t failed = 0, n = 0;
+  for (bool ended = false; !ended && n < 100000; ++n) {
+    fail_allocation(n);
+    const auto result = engine->generate(request);
+    ended = none_failed();
+    if (result) {
+      ASSERT_EQ(result->tokens, expected->tokens) << n;
+      ASSERT_EQ(result->text, expected->text) << n;
+    } else {
+      ASSERT_EQ(result.error().code, Code::out_of_memory) << n << ": " << result.error().message;
+      ++failed;
+    }
+    ASSERT_EQ(engine->stats().pages_used, 0) << n;
+  }
+  EXPECT_GT(failed, 0);
+  const auto after = engine->generate(request);
+  ASSERT_TRUE(after) << after.error().message;
+  EXPECT_EQ(after->tokens, expected->tokens);
+  std::printf("%ld failing allocations, %ld requests ended by them\n", static_cast<long>(n), static_cast<long>(failed));
+}
+
 // Of several requests in one step a failure ends some; the others get what they would have got.
 TEST(EngineMemory, OthersGoOn) {
   if (!can_fail_allocations()) GTEST_SKIP() << "operator new cannot be replaced here";
