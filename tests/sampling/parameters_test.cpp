@@ -295,6 +295,7 @@ TEST(Parameters, Together) {
 TEST(Parameters, LogitsThatAreNotFinite) {
   const auto nan = float(kNan), infinity = float(kInfinity);
   for (const std::string_view name : step_names()) {
+    if (name == "custom") continue;  // needs a sampler
     StepSpec spec{std::string(name)};
     Chain chain = *create({.seed = 1, .chain = {spec}});
     for (const float bad : {nan, -nan, infinity}) {
