@@ -120,7 +120,8 @@ struct OptionRow {
 };
 
 std::span<const OptionRow> option_rows();
-// By key or alias, with or without "group." before it; case does not matter, nor which of '-', '_' and '.' stands between words. Null when there is none.
+// By key or alias, with or without "group." before it; case does not matter, nor which of '-', '_' and '.' stands
+// between words. Null when there is none.
 const OptionRow* find_option(std::string_view name);
 // The known name nearest to a misspelt one, or empty when none is near.
 std::string nearest_option(std::string_view name);
