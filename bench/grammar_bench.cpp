@@ -14,15 +14,53 @@
 
 #include "gguf/base/utf8.h"
 #include "runtime/tokenizer.h"
-#include "sampling/gbnf.h"
 #include "sampling/grammar.h"
+#include "sampling/grammar_source.h"
 #include "tests/sampling/grammar_definition.h"
 #include "tests/support.h"
 
 namespace linnet {
 namespace {
 
-// What a schema of an order becomes: nested objects with all their keys, arrays of objects, enums, counted strings.
+// A nested schema of an order.
+constexpr const char* kSchema = R"({
+  "type": "object", "additionalProperties": false,
+  "required": ["id", "status", "customer", "items", "tags", "note", "total"],
+  "properties": {
+    "id": {"type": "integer", "minimum": 0},
+    "status": {"enum": ["pending", "paid", "shipped", "delivered", "cancelled"]},
+    "customer": {
+      "type": "object", "additionalProperties": false, "required": ["name", "email", "address"],
+      "properties": {
+        "name": {"type": "string"},
+        "email": {"type": "string", "format": "email"},
+        "address": {
+          "type": "object", "additionalProperties": false, "required": ["street", "city", "zip"],
+          "properties": {
+            "street": {"type": "string"}, "city": {"type": "string"},
+            "zip": {"type": "string", "pattern": "^[0-9]{5}$"}, "country": {"type": "string"}
+          }
+        }
+      }
+    },
+    "items": {
+      "type": "array", "minItems": 1,
+      "items": {
+        "type": "object", "additionalProperties": false, "required": ["sku", "title", "quantity", "price"],
+        "properties": {
+          "sku": {"type": "string", "pattern": "^[A-Z0-9]{4,12}$"},
+          "title": {"type": "string", "minLength": 1, "maxLength": 80},
+          "quantity": {"type": "integer"}, "price": {"type": "number"}, "gift": {"type": "boolean"}
+        }
+      }
+    },
+    "tags": {"type": "array", "items": {"type": "string"}},
+    "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    "total": {"type": "number"}
+  }
+})";
+
+// The same by hand, with more white space: nested objects with all their keys, arrays of objects, enums, counted strings.
 constexpr const char* kOrder = R"(
 root     ::= ("{" ws "\"id\":" ws integer "," ws "\"status\":" ws status "," ws "\"customer\":" ws customer "," ws
              "\"items\":" ws items "," ws "\"tags\":" ws tags "," ws "\"note\":" ws (string | "null") "," ws
@@ -63,6 +101,16 @@ letter ::= [a-zA-Z0-9\u00c0-\u024f]
 quote ::= "\"" word (" " word)* "\""
 mark  ::= [-.,:;!?{}()@%\x5b\x5d"]{1,8}
 )";
+
+struct Language {
+  const char* name;
+  GrammarSource::Kind kind;
+  const char* text;
+};
+constexpr Language kLanguages[] = {{"schema", GrammarSource::Kind::json_schema, kSchema},
+                                   {"order", GrammarSource::Kind::gbnf, kOrder},
+                                   {"json", GrammarSource::Kind::gbnf, kJson},
+                                   {"words", GrammarSource::Kind::gbnf, kWords}};
 
 std::string words(Random& random, int64_t least, int64_t more) {
   static const char* const kList[] = {"green",  "tea",  "with", "lemon",   "large", "box",   "of",   "the",    "Zürich",
@@ -122,8 +170,8 @@ TextVocabulary synthetic() {
   return TextVocabulary(std::move(texts));
 }
 
-std::string text_of(Random& random, const char* gbnf) {
-  if (gbnf != kWords) return order(random);
+std::string text_of(Random& random, const Language& language) {
+  if (language.text != kWords) return order(random);
   std::string out;
   for (int i = 0; i < 10; ++i) {
     std::string line = words(random, 5, 20);
@@ -163,15 +211,15 @@ std::vector<int32_t> tokens_of(const Subject& subject, const std::string& text) 
   return tokens;
 }
 
-Result<std::shared_ptr<const Grammar>> make(const Subject& subject, const char* gbnf) {
-  LINNET_TRY(const GrammarRules rules, parse_gbnf(gbnf, subject.vocabulary.get()));
+Result<std::shared_ptr<const Grammar>> make(const Subject& subject, const Language& language) {
+  LINNET_TRY(const GrammarRules rules, grammar_rules({language.kind, language.text}, *subject.vocabulary));
   return Grammar::compile(rules, subject.trie);
 }
 
-void compile(benchmark::State& state, const Subject& subject, const char* gbnf) {
+void compile(benchmark::State& state, const Subject& subject, const Language& language) {
   size_t memory = 0;
   for (auto _ : state) {
-    const auto grammar = make(subject, gbnf);
+    const auto grammar = make(subject, language);
     if (!grammar) return state.SkipWithError(grammar.error().message.c_str());
     memory = (*grammar)->memory();
   }
@@ -183,17 +231,17 @@ double microseconds(std::chrono::steady_clock::time_point since) {
 }
 
 // One iteration is one generated order. Its time is that of all masks.
-void masks(benchmark::State& state, const Subject& subject, const char* gbnf, bool used) {
+void masks(benchmark::State& state, const Subject& subject, const Language& language, bool used) {
   Random random(1);
   std::vector<double> mask_times, accept_times;
   std::vector<uint64_t> mask(subject.trie->mask_words());
-  auto grammar = make(subject, gbnf);
+  auto grammar = make(subject, language);
   for (auto _ : state) {
-    if (!used) grammar = make(subject, gbnf);
+    if (!used) grammar = make(subject, language);
     if (!grammar) return state.SkipWithError(grammar.error().message.c_str());
     GrammarMatcher matcher(*grammar);
     double sum = 0;
-    for (const int32_t token : tokens_of(subject, text_of(random, gbnf))) {
+    for (const int32_t token : tokens_of(subject, text_of(random, language))) {
       const auto before = std::chrono::steady_clock::now();
       const Status status = matcher.mask(mask);
       mask_times.push_back(microseconds(before));
@@ -254,15 +302,14 @@ void add_all() {
     benchmark::RegisterBenchmark(("trie/" + s.name).c_str(), [&s](benchmark::State& b) {
       build_trie(b, s);
     })->Unit(benchmark::kMillisecond);
-    for (const auto& [name, gbnf] :
-         {std::pair("order", kOrder), std::pair("json", kJson), std::pair("words", kWords)}) {
-      benchmark::RegisterBenchmark(("compile/" + std::string(name) + "/" + s.name).c_str(), [&s, gbnf = gbnf](
-                                                                                                benchmark::State& b) {
-        compile(b, s, gbnf);
+    for (const Language& language : kLanguages) {
+      const std::string name = language.name;
+      benchmark::RegisterBenchmark(("compile/" + name + "/" + s.name).c_str(), [&](benchmark::State& b) {
+        compile(b, s, language);
       })->Unit(benchmark::kMillisecond);
       for (const bool used : {false, true}) {
-        benchmark::RegisterBenchmark(("masks/" + std::string(name) + (used ? "/used/" : "/new/") + s.name).c_str(),
-                                     [&s, gbnf = gbnf, used](benchmark::State& b) { masks(b, s, gbnf, used); })
+        benchmark::RegisterBenchmark(("masks/" + name + (used ? "/used/" : "/new/") + s.name).c_str(),
+                                     [&, used](benchmark::State& b) { masks(b, s, language, used); })
             ->Unit(benchmark::kMicrosecond)
             ->UseManualTime()
             ->Iterations(used ? 100 : 20);
