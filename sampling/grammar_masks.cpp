@@ -13,6 +13,8 @@ namespace {
 // Fewer tokens are kept as a list of ids.
 constexpr size_t kSparse = 512;
 
+void set_bit(std::span<uint64_t> mask, int32_t token) { mask[size_t(token) / 64] |= uint64_t(1) << (token % 64); }
+
 Error too_much_work() {
   return fail(
       Code::grammar_limit,
@@ -347,7 +349,7 @@ class GrammarMasks::Walker {
 
 void GrammarMasks::Segment::add_to(std::span<uint64_t> mask) const {
   for (size_t i = 0; i < dense.size(); ++i) mask[i] |= dense[i];
-  for (const int32_t token : sparse) mask[size_t(token) / 64] |= uint64_t(1) << (token % 64);
+  for (const int32_t token : sparse) set_bit(mask, token);
 }
 
 GrammarMasks::GrammarMasks(const GrammarAutomaton& automaton, std::shared_ptr<const TokenTrie> trie, size_t memory)
@@ -397,12 +399,25 @@ Result<std::shared_ptr<const GrammarMasks::Segment>> GrammarMasks::compute(const
   size_t count = found.tokens.size();
   for (const auto& [first, end] : found.ranks) count += end - first;
   if (count > kSparse) {
-    made->dense.assign(trie_->mask_words(), 0);
-    const auto set = [&](int32_t token) { made->dense[size_t(token) / 64] |= uint64_t(1) << (token % 64); };
-    for (const int32_t token : found.tokens) set(token);
-    for (const auto& [first, end] : found.ranks) {
-      for (const int32_t token : trie_->ranked().subspan(first, end - first)) set(token);
+    const std::span<const int32_t> ranked = trie_->ranked();
+    std::vector<uint64_t>& dense = made->dense;
+    if (count > ranked.size() / 2) {
+      // Inside of a string nearly all are allowed: the others are fewer to look at.
+      dense.assign(trie_->all().begin(), trie_->all().end());
+      found.ranks.push_back({uint32_t(ranked.size()), uint32_t(ranked.size())});
+      std::sort(found.ranks.begin(), found.ranks.end());  // walks from several exits may overlap
+      uint32_t at = 0;
+      for (const auto& [first, end] : found.ranks) {
+        for (; at < first; ++at) dense[size_t(ranked[at]) / 64] &= ~(uint64_t(1) << (ranked[at] % 64));
+        at = std::max(at, end);
+      }
+    } else {
+      dense.assign(trie_->mask_words(), 0);
+      for (const auto& [first, end] : found.ranks) {
+        for (const int32_t token : ranked.subspan(first, end - first)) set_bit(dense, token);
+      }
     }
+    for (const int32_t token : found.tokens) set_bit(dense, token);
   } else {
     made->sparse = std::move(found.tokens);
     for (const auto& [first, end] : found.ranks) {

@@ -46,6 +46,8 @@ TokenTrie::TokenTrie(const SamplingVocabulary& vocabulary) : size_(vocabulary.si
     ranked_.push_back(token);
   }
   offset_.push_back(uint32_t(text_.size()));
+  all_.resize(mask_words());
+  for (const int32_t token : ranked_) all_[size_t(token) / 64] |= uint64_t(1) << (token % 64);
   std::sort(ranked_.begin(), ranked_.end(), [&](int32_t a, int32_t b) {
     const int order = bytes(a).compare(bytes(b));
     return order != 0 ? order < 0 : a < b;
@@ -114,7 +116,7 @@ void TokenTrie::summarize() {
 
 size_t TokenTrie::memory() const {
   return text_.capacity() + offset_.capacity() * sizeof(offset_[0]) + ranked_.capacity() * sizeof(ranked_[0]) +
-         nodes_.capacity() * sizeof(Node) + summaries_.capacity() * sizeof(Summary);
+         all_.capacity() * sizeof(all_[0]) + nodes_.capacity() * sizeof(Node) + summaries_.capacity() * sizeof(Summary);
 }
 
 }  // namespace linnet

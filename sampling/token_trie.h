@@ -46,6 +46,7 @@ class TokenTrie {
   std::span<const Node> nodes() const { return nodes_; }
   const Summary& summary(int32_t index) const { return summaries_[size_t(index)]; }
   std::span<const int32_t> ranked() const { return ranked_; }  // [tokens in the tree] token ids by rank
+  std::span<const uint64_t> all() const { return all_; }       // [mask_words()] a bit per token: those in the tree
   // Of tokens outside the tree: nothing.
   std::string_view bytes(int32_t token) const;
   bool is_eog(int32_t token) const { return is_eog_[size_t(token)]; }
@@ -62,6 +63,7 @@ class TokenTrie {
   std::vector<bool> is_eog_;
   std::vector<int32_t> eog_;
   std::vector<int32_t> ranked_;
+  std::vector<uint64_t> all_;
   std::vector<Node> nodes_;
   std::vector<Summary> summaries_;
 };
