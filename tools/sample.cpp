@@ -212,6 +212,7 @@ Result<int> Sample::run_given() {
   LINNET_TRY(const Json given, parse_json(input));
   LINNET_CHECK(read(given));
   LINNET_TRY(const SamplingVocabulary* vocabulary, choose_vocabulary(given));
+  LINNET_TRY(options_, filled_options());
   LINNET_TRY(SamplingParams params, sampling_params(options_));
   // A chain without steps is not the default one: a step that does nothing stands for it.
   const Json* steps = given.find("chain");
@@ -283,8 +284,7 @@ Result<const SamplingVocabulary*> Sample::recorded_vocabulary() {
     model_ = nullptr;
   }
   if (!json_)
-    fmt::print(stderr,
-               "note: without the recorded MODEL the texts of tokens are not known, to grammars and DRY neither\n");
+    fmt::print(stderr, "note: without the recorded MODEL the texts of tokens are not known, and DRY has no breakers\n");
   own_ = std::make_unique<PlainVocabulary>(recording_->vocabulary);
   return own_.get();
 }
@@ -294,11 +294,16 @@ Result<int> Sample::run_recording() {
     return fail(Code::option_range, "--top is {}, expected 0 to {}, the size of the vocabulary", top_,
                 recording_->vocabulary);
   LINNET_TRY(const SamplingVocabulary* vocabulary, recorded_vocabulary());
+  LINNET_TRY(options_, filled_options());
   LINNET_TRY(const SamplingParams params, sampling_params(options_));
   LINNET_TRY(const auto custom, custom_samplers(options_));
   LINNET_TRY(
       Chain chain,
       Chain::create(params, {.vocabulary = *vocabulary, .context = recording_->context, .custom = custom.get()}));
+  const std::vector<std::string> steps = chain.describe();
+  if (own_ && std::any_of(steps.begin(), steps.end(), [](const std::string& s) { return s.starts_with("grammar("); }))
+    return fail(Code::invalid_argument,
+                "a grammar needs the texts of tokens, and the embedded model is not the recorded one; name the MODEL");
   Progress progress("sampling");
   const auto seen = [&progress](double share) { progress.update(share); };
   LINNET_TRY(const RecordingTrace trace,

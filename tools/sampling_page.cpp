@@ -22,7 +22,7 @@ struct Chart {
   const char* title;
   double most;  // at the top
   std::function<double(const StepTrace&)> height;
-  std::function<double(double)> label;  // of a height
+  std::function<std::string(double)> label;  // of a height
 };
 
 std::string drawn(const RecordingTrace& trace, const Chart& chart, int top, double wide) {
@@ -32,7 +32,7 @@ std::string drawn(const RecordingTrace& trace, const Chart& chart, int top, doub
     const double height = chart.most * i / 4;
     out += fmt::format(
         "<line x1=\"{0}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#ddd\"/>"
-        "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.4g}</text>\n",
+        "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5}</text>\n",
         kLeft, kLeft + wide * static_cast<double>(trace.positions.size()), y(height), kLeft - 6, y(height) + 4,
         chart.label(height));
   }
@@ -131,9 +131,9 @@ std::string sampling_picture(const RecordingTrace& trace) {
   }
   const Chart candidates = {"candidates kept", std::max(math::log(kept), 0.1),
                             [](const StepTrace& s) { return math::log(std::max(1.0, static_cast<double>(s.kept))); },
-                            [](double height) { return math::exp(height); }};
+                            [](double height) { return fmt::format("{:.0f}", math::exp(height)); }};
   const Chart entropies = {"entropy (nats)", entropy, [](const StepTrace& s) { return s.entropy; },
-                           [](double height) { return height; }};
+                           [](double height) { return fmt::format("{:.2f}", height); }};
   const int second = 2 * kGap + kChart;
   return svg_open(std::max(900.0, 2 * kLeft + wide * static_cast<double>(trace.positions.size())),
                   second + kChart + kGap) +
