@@ -228,7 +228,7 @@ def cut_row(texts, name, reason, condition, options, prompts, count, own_end):
         early += end is None or at + SLACK < end
         unlooped += not looping(free["tokens"], at)
     where = f"{statistics.median(cuts):.0f} ({min(cuts)} to {max(cuts)})" if cuts else "-"
-    return [name, percent(len(cuts), count), where, percent(early, len(cuts)), percent(unlooped, len(cuts))]
+    return [name, f"{len(cuts)} of {count}", where, early if cuts else "-", unlooped if cuts else "-"]
 
 
 def stopping(texts, count):
