@@ -53,7 +53,8 @@ Argument Arguments::option(const std::string& names, std::function<void(const st
         for (const std::string& text : texts) each(text);
       },
       help);
-  option->expected(1);
+  // One text for each time the option is named, as it is: else the parser takes "[a, b]" apart.
+  option->expected(1)->allow_extra_args(false);
   if (many) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   return Argument(option);
 }

@@ -70,6 +70,12 @@ void Command::add_model(Arguments& args) {
   args.option("MODEL", model_path_, "GGUF file (of a split model the first); without it the embedded model");
 }
 
+void Command::add_prompt(Arguments& args) {
+  args.option("-p,--prompt", prompt_, "the prompt; - reads standard input, bytes as they are").required();
+  const Argument system = args.option("--system", system_, "a system message before the prompt (not with --raw)");
+  args.flag("--raw", raw_, "the prompt is text to continue; no chat template around it").excludes(system);
+}
+
 void Command::add_json(Arguments& args, const char* what) { args.flag("--json", json_, what); }
 
 Result<std::string> Command::model_path() const {
@@ -93,12 +99,37 @@ Result<std::unique_ptr<Engine>> Command::make_engine(std::shared_ptr<const Model
   return Engine::create(std::move(model), chosen);
 }
 
-Result<Request> Command::request(std::vector<int32_t> prompt) const {
+Result<Options> Command::filled_options() const {
   Options options = options_;
   if (!options.grammar.empty() && options.grammar.find("::=") == std::string::npos) {
     LINNET_TRY(options.grammar, read_file(options.grammar));
   }
+  return options;
+}
+
+Result<Request> Command::request(std::vector<int32_t> prompt) const {
+  LINNET_TRY(const Options options, filled_options());
   return make_request(options, std::move(prompt));
+}
+
+Result<std::vector<int32_t>> Command::prompt_tokens(const Tokenizer& tokenizer) const {
+  LINNET_TRY(const std::string prompt, text_argument(prompt_));
+  const EncodeOptions plain{.bos = tokenizer.add_bos()};
+  if (raw_) return tokenizer.encode(prompt, plain);
+  LINNET_TRY(const std::string chosen, chosen_template());
+  LINNET_TRY(const ChatFormat format, ChatFormat::create(tokenizer, chosen));
+  if (format.foreign()) {
+    if (!json_)
+      fmt::print(stderr,
+                 "note: this model has no chat template and no ChatML tokens; the prompt is continued as it is\n");
+    return tokenizer.encode(prompt, plain);
+  }
+  std::vector<ChatMessage> messages;
+  if (!system_.empty()) messages.push_back({"system", system_});
+  messages.push_back({"user", prompt});
+  LINNET_TRY(const ChatPrompt rendered,
+             format.render({.messages = messages_json(messages), .variables = options_.chat_template_kwargs.text}));
+  return format.encode(rendered);
 }
 
 Result<std::string> Command::chosen_template() const {

@@ -39,13 +39,20 @@ class Command {
   void add_options(Arguments& args, std::initializer_list<OptionGroup> groups);
   void add_option(Arguments& args, const OptionRow& row);  // only this one
   void add_model(Arguments& args);                         // optional positional MODEL; absent: the embedded model
+  void add_prompt(Arguments& args);                        // --prompt, --system, --raw
   void add_json(Arguments& args, const char* what);
+
+  void keep(Status status);  // while the command line is read; the first problem counts
 
   Result<std::string> model_path() const;
   Result<std::shared_ptr<const Model>> load_model() const;
   Result<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Model> model) const;
-  // A request with all options. --grammar may name a file.
+  // The options, with the text of the file that --grammar names, if it is one.
+  Result<Options> filled_options() const;
+  // A request with all options.
   Result<Request> request(std::vector<int32_t> prompt) const;
+  // Of the prompt, with the chat template around it unless it is raw.
+  Result<std::vector<int32_t>> prompt_tokens(const Tokenizer& tokenizer) const;
   // The template that --chat-template names: its text when that is a file, else what was given.
   Result<std::string> chosen_template() const;
 
@@ -54,7 +61,8 @@ class Command {
   bool json_ = false;
 
  private:
-  void keep(Status status);  // the first problem counts
+  std::string prompt_, system_;
+  bool raw_ = false;
   Status problem_;
 };
 

@@ -21,6 +21,7 @@ std::unique_ptr<Command> make_quantize();
 std::unique_ptr<Command> make_imatrix();
 std::unique_ptr<Command> make_synth();
 std::unique_ptr<Command> make_template();
+std::unique_ptr<Command> make_record();
 std::unique_ptr<Command> make_sample();
 std::unique_ptr<Command> make_options();
 

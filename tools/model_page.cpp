@@ -6,27 +6,12 @@
 
 #include <fmt/ranges.h>
 
+#include "tools/markup.h"
+
 namespace linnet {
 namespace {
 
 constexpr int kWidth = 1000, kRow = 18;  // pixels
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
-}
 
 // "blk.12.attn_q.weight" is in row "blk.12"; what belongs to no layer has a row of its own name.
 std::string row_of(std::string_view name) {
@@ -81,14 +66,14 @@ std::string drawing(const std::vector<Row>& rows, const Palette& palette) {
   std::string out = fmt::format("<svg width=\"{}\" height=\"{}\">\n", kWidth + 160, rows.size() * kRow);
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto y = static_cast<int>(i) * kRow;
-    out += fmt::format("<text x=\"0\" y=\"{}\">{}</text>\n", y + 13, escaped(rows[i].name));
+    out += fmt::format("<text x=\"0\" y=\"{}\">{}</text>\n", y + 13, markup_escaped(rows[i].name));
     double x = 160;
     for (const Tensor* t : rows[i].tensors) {
       const double width = static_cast<double>(t->bytes) / static_cast<double>(widest) * kWidth;
       out += fmt::format(
           "<rect x=\"{:.2f}\" y=\"{}\" width=\"{:.2f}\" height=\"{}\" fill=\"{}\"><title>{}\n{} {}, {} "
           "bytes</title></rect>\n",
-          x, y + 1, width, kRow - 2, palette.colour(t->type), escaped(t->name), type_info(t->type)->name,
+          x, y + 1, width, kRow - 2, palette.colour(t->type), markup_escaped(t->name), type_info(t->type)->name,
           fmt::join(t->dims.begin(), t->dims.begin() + t->n_dims, " x "), t->bytes);
       x += width;
     }
@@ -99,7 +84,7 @@ std::string drawing(const std::vector<Row>& rows, const Palette& palette) {
 std::string table(const Gguf& file) {
   std::string out = "<table>\n";
   for (const Tensor& t : file.tensors())
-    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>\n", escaped(t.name),
+    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>\n", markup_escaped(t.name),
                        type_info(t.type)->name, fmt::join(t.dims.begin(), t.dims.begin() + t.n_dims, " x "), t.bytes);
   return out + "</table>\n";
 }
@@ -118,8 +103,9 @@ std::string model_page(const Gguf& file, const std::string& title) {
       "td{{padding:0 1em 0 0}}.n{{text-align:right}}</style></head><body>\n"
       "<h1>{0}</h1>\n<p>{1} {2}: {3} tensors, {4} bytes of weights. A row is a layer, a rectangle a tensor; "
       "point at one to read it.</p>\n<p>{5}</p>\n{6}{7}</body></html>\n",
-      escaped(title), escaped(name ? *name : ""), escaped(architecture ? *architecture : ""), file.tensors().size(),
-      all, palette.legend(std::max<uint64_t>(all, 1)), drawing(rows_of(file), palette), table(file));
+      markup_escaped(title), markup_escaped(name ? *name : ""), markup_escaped(architecture ? *architecture : ""),
+      file.tensors().size(), all, palette.legend(std::max<uint64_t>(all, 1)), drawing(rows_of(file), palette),
+      table(file));
 }
 
 }  // namespace linnet

@@ -1,39 +1,11 @@
 // linnet run: one prompt in, its continuation out, streamed.
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-
 #include "tools/commands.h"
 #include "tools/report.h"
+#include "tools/row_progress.h"
 #include "tools/stopwatch.h"
-
-#include "runtime/chat_format.h"
 
 namespace linnet {
 namespace {
-
-// Shows on a terminal how much of the prompt is computed, until the first text comes.
-class PromptProgress {
- public:
-  PromptProgress(const Engine& engine, size_t prompt_tokens)
-      : thread_([this, &engine, total = static_cast<double>(prompt_tokens)](const std::stop_token& stop) {
-          Progress progress("reading the prompt");
-          for (std::unique_lock lock(mutex_); !stop.stop_requested();) {
-            changed_.wait_for(lock, stop, std::chrono::milliseconds(200), [] { return false; });
-            progress.update(std::min(1.0, static_cast<double>(engine.stats().rows) / total));
-          }
-        }) {}
-  void stop() {
-    thread_.request_stop();
-    if (thread_.joinable()) thread_.join();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  std::jthread thread_;
-};
 
 class Run : public Command {
  public:
@@ -42,9 +14,7 @@ class Run : public Command {
 
   void declare(Arguments& args) override {
     add_model(args);
-    args.option("-p,--prompt", prompt_, "the prompt; - reads standard input, bytes as they are").required();
-    const Argument system = args.option("--system", system_, "a system message before the prompt (not with --raw)");
-    args.flag("--raw", raw_, "the prompt is text to continue; no chat template around it").excludes(system);
+    add_prompt(args);
     add_options(args, {OptionGroup::sampling, OptionGroup::stopping, OptionGroup::chat, OptionGroup::model});
     add_option(args, *find_option("sampler_libraries"));
     args.option("-N,--completions", completions_,
@@ -55,12 +25,8 @@ class Run : public Command {
   Result<int> run() override;
 
  private:
-  Result<std::vector<int32_t>> tokens(const Tokenizer& tokenizer) const;
-
   Result<int> several(Engine& engine, const Request& request) const;
 
-  std::string prompt_, system_;
-  bool raw_ = false;
   int64_t completions_ = 1;
 };
 
@@ -76,36 +42,16 @@ Result<int> Run::several(Engine& engine, const Request& request) const {
   return cancelled ? kInterrupted : kDone;
 }
 
-Result<std::vector<int32_t>> Run::tokens(const Tokenizer& tokenizer) const {
-  LINNET_TRY(const std::string prompt, text_argument(prompt_));
-  const EncodeOptions plain{.bos = tokenizer.add_bos()};
-  if (raw_) return tokenizer.encode(prompt, plain);
-  LINNET_TRY(const std::string chosen, chosen_template());
-  LINNET_TRY(const ChatFormat format, ChatFormat::create(tokenizer, chosen));
-  if (format.foreign()) {
-    if (!json_)
-      fmt::print(stderr,
-                 "note: this model has no chat template and no ChatML tokens; the prompt is continued as it is\n");
-    return tokenizer.encode(prompt, plain);
-  }
-  std::vector<ChatMessage> messages;
-  if (!system_.empty()) messages.push_back({"system", system_});
-  messages.push_back({"user", prompt});
-  LINNET_TRY(const ChatPrompt rendered,
-             format.render({.messages = messages_json(messages), .variables = options_.chat_template_kwargs.text}));
-  return format.encode(rendered);
-}
-
 Result<int> Run::run() {
   const Stopwatch loading;
   LINNET_TRY(const auto model, load_model());
   LINNET_TRY(const auto engine, make_engine(model));
   const double load_ms = loading.milliseconds();
-  LINNET_TRY(std::vector<int32_t> prompt, tokens(model->tokenizer()));
+  LINNET_TRY(std::vector<int32_t> prompt, prompt_tokens(model->tokenizer()));
   LINNET_TRY(Request request, this->request(std::move(prompt)));
   if (completions_ != 1) return several(*engine, request);
   Status written;
-  PromptProgress progress(*engine, request.prompt.size());
+  RowProgress progress(*engine, "reading the prompt", static_cast<int64_t>(request.prompt.size()));
   if (!json_)
     request.on_text = [&written, &progress](std::string_view text) {
       progress.stop();

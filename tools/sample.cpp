@@ -1,4 +1,4 @@
-// linnet sample: a sampler chain on given logits, for people who compare samplers.
+// linnet sample: a sampler chain on given logits or on those of a recorded run, for people who compare samplers.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,6 +9,8 @@
 #include "gguf/base/math.h"
 #include "sampling/chain.h"
 #include "tools/commands.h"
+#include "tools/sampling_page.h"
+#include "tools/sampling_trace.h"
 
 namespace linnet {
 namespace {
@@ -68,9 +70,19 @@ class Sample : public Command {
 
   void declare(Arguments& args) override {
     add_model(args);
+    const auto take = [this](const std::string& file) { keep(take_recording(file)); };
+    const Argument recording = args.option("--recording", take, false,
+                                           "a file of linnet record: its logits, options and seed; flags win over them")
+                                   .type_name("FILE")
+                                   .before_others();
+    args.flag("--trace", trace_, "also what every step did, as \"steps\"; of a recording it is always told")
+        .excludes(recording);
+    args.option("--html", html_, "with --recording: write a page that shows every position");
+    args.option("--svg", svg_, "with --recording: write a picture of candidates and entropy at every position");
+    args.option("--top", top_, "with --recording: how many of the likeliest tokens are told at each position");
     add_options(args, {OptionGroup::sampling});
     add_option(args, *find_option("sampler_libraries"));
-    add_json(args, "print one JSON object: {\"candidates\": [[id, p], ...], \"token\": id}");
+    add_json(args, "print one JSON object: {\"candidates\": [[id, p], ...], \"token\": id}; of a recording its trace");
     args.footer(
         "Reads one JSON object from standard input: {\"logits\": [...], \"chain\": [{\"type\": \"top_k\", \"top_k\": "
         "40}, "
@@ -79,7 +91,9 @@ class Sample : public Command {
         "those "
         "of MODEL; without it those of \"tokens\": [\"a\", ...] (with \"eog\": [ids]), or of the embedded model where "
         "it "
-        "has as many tokens as there are logits.");
+        "has as many tokens as there are logits.\n"
+        "With --recording nothing is read from standard input: the chain of the recorded run, as the options given "
+        "here change it, runs at every recorded position and accepts the recorded token.");
   }
 
   Result<int> run() override;
@@ -87,13 +101,21 @@ class Sample : public Command {
  private:
   Status read(const Json& given);
   Result<const SamplingVocabulary*> choose_vocabulary(const Json& given);
+  Result<int> run_given();
+  Status take_recording(const std::string& file);
+  Result<const SamplingVocabulary*> recorded_vocabulary();
+  Result<int> run_recording();
   Result<std::vector<int32_t>> ids(const Json& given, std::string_view key) const;
-  Status print(const std::vector<Kept>& kept, std::optional<int32_t> token) const;
+  Status print(const std::vector<Kept>& kept, std::optional<int32_t> token, const PositionTrace* trace) const;
 
   std::vector<float> logits_;
   std::vector<int32_t> history_;
   std::unique_ptr<SamplingVocabulary> own_;
   std::shared_ptr<const Model> model_;
+  std::optional<Recording> recording_;
+  std::string html_, svg_;
+  int64_t top_ = 10;
+  bool trace_ = false;
 };
 
 Result<std::vector<int32_t>> Sample::ids(const Json& given, std::string_view key) const {
@@ -179,10 +201,18 @@ Result<const SamplingVocabulary*> Sample::choose_vocabulary(const Json& given) {
 }
 
 Result<int> Sample::run() {
+  if (recording_) return run_recording();
+  if (!html_.empty() || !svg_.empty())
+    return fail(Code::invalid_argument, "--html and --svg draw a recorded run; give one with --recording");
+  return run_given();
+}
+
+Result<int> Sample::run_given() {
   LINNET_TRY(const std::string input, read_stdin());
   LINNET_TRY(const Json given, parse_json(input));
   LINNET_CHECK(read(given));
   LINNET_TRY(const SamplingVocabulary* vocabulary, choose_vocabulary(given));
+  LINNET_TRY(options_, filled_options());
   LINNET_TRY(SamplingParams params, sampling_params(options_));
   // A chain without steps is not the default one: a step that does nothing stands for it.
   const Json* steps = given.find("chain");
@@ -192,22 +222,100 @@ Result<int> Sample::run() {
   LINNET_TRY(Chain chain,
              Chain::create(params, {.vocabulary = *vocabulary, .context = context, .custom = custom.get()}));
   for (const int32_t token : history_) chain.accept(token);
+  std::optional<PositionTrace> trace;
+  if (trace_) {
+    Chain copy = chain.clone();
+    LINNET_TRY(trace, trace_position(copy, logits_, history_.size(), -1, 0));
+  }
   std::vector<Kept> kept;
   const auto see = [&kept](std::string_view, const Candidates& candidates) { kept = ranked(candidates); };
   LINNET_TRY(const int32_t token, chain.sample(logits_.data(), history_.size(), see));
-  LINNET_CHECK(print(kept, chain.selects() ? std::optional(token) : std::nullopt));
+  LINNET_CHECK(print(kept, chain.selects() ? std::optional(token) : std::nullopt, trace ? &*trace : nullptr));
   return kDone;
 }
 
-Status Sample::print(const std::vector<Kept>& kept, std::optional<int32_t> token) const {
+Status Sample::print(const std::vector<Kept>& kept, std::optional<int32_t> token, const PositionTrace* trace) const {
   std::string out;
   if (!json_) {
+    if (trace) out = steps_table(*trace);
     for (const Kept& k : kept) out += fmt::format("{:8} {:.6f}\n", k.id, k.p);
     return write_stdout(out + (token ? fmt::format("picked {}\n", *token) : "no selector, nothing picked\n"));
   }
   out = "{\"candidates\":[";
   for (size_t i = 0; i < kept.size(); ++i) out += fmt::format("{}[{},{:.9g}]", i ? "," : "", kept[i].id, kept[i].p);
-  return write_stdout(out + fmt::format("],\"token\":{}}}\n", token ? std::to_string(*token) : "null"));
+  out += fmt::format("],\"token\":{}", token ? std::to_string(*token) : "null");
+  if (trace) out += ",\"steps\":" + steps_json(*trace);
+  return write_stdout(out + "}\n");
+}
+
+// Called while the command line is read, before the flags that change what the run had.
+Status Sample::take_recording(const std::string& file) {
+  for (const OptionRow& row : option_rows())
+    if (option_value(row, options_) != option_value(row, Options()))
+      return fail(Code::invalid_argument, "--recording comes after --config, whose {} it would undo; name it first",
+                  row.key);
+  LINNET_TRY(recording_, read_recording(file));
+  options_.seed = static_cast<int64_t>(recording_->seed);
+  // No others: a file from elsewhere does not say which libraries are loaded.
+  LINNET_TRY(const Json recorded, parse_json(recording_->options));
+  for (const auto& [key, value] : recorded.members()) {
+    const OptionRow* row = find_option(key);
+    if (!row || (row->group != OptionGroup::sampling && row->group != OptionGroup::stopping))
+      return fail(Code::option_unknown, "{} holds the option \"{}\", expected options of sampling and stopping", file,
+                  key);
+    LINNET_CHECK(set_option(options_, *row, value));
+  }
+  return {};
+}
+
+// The model that is named must be the recorded one; the embedded one is taken if it is.
+Result<const SamplingVocabulary*> Sample::recorded_vocabulary() {
+  const auto is_recorded = [this] {
+    const Tokenizer& tokenizer = model_->tokenizer();
+    return tokenizer.size() == recording_->vocabulary && vocabulary_hash(tokenizer) == recording_->vocabulary_hash;
+  };
+  if (!model_path_.empty() || embedded_model_path()) {
+    LINNET_TRY(model_, load_model());
+    if (is_recorded()) return &model_->tokenizer();
+    if (!model_path_.empty())
+      return fail(Code::invalid_argument,
+                  "the vocabulary of {} is not the one that was recorded ({} tokens); name the model of the recording",
+                  model_path_, recording_->vocabulary);
+    model_ = nullptr;
+  }
+  if (!json_)
+    fmt::print(stderr, "note: without the recorded MODEL the texts of tokens are not known, and DRY has no breakers\n");
+  own_ = std::make_unique<PlainVocabulary>(recording_->vocabulary);
+  return own_.get();
+}
+
+Result<int> Sample::run_recording() {
+  if (top_ < 0 || top_ > recording_->vocabulary)
+    return fail(Code::option_range, "--top is {}, expected 0 to {}, the size of the vocabulary", top_,
+                recording_->vocabulary);
+  LINNET_TRY(const SamplingVocabulary* vocabulary, recorded_vocabulary());
+  LINNET_TRY(options_, filled_options());
+  LINNET_TRY(const SamplingParams params, sampling_params(options_));
+  LINNET_TRY(const auto custom, custom_samplers(options_));
+  LINNET_TRY(
+      Chain chain,
+      Chain::create(params, {.vocabulary = *vocabulary, .context = recording_->context, .custom = custom.get()}));
+  const std::vector<std::string> steps = chain.describe();
+  if (own_ && std::any_of(steps.begin(), steps.end(), [](const std::string& s) { return s.starts_with("grammar("); }))
+    return fail(Code::invalid_argument,
+                "a grammar needs the texts of tokens, and the embedded model is not the recorded one; name the MODEL");
+  Progress progress("sampling");
+  const auto seen = [&progress](double share) { progress.update(share); };
+  LINNET_TRY(const RecordingTrace trace,
+             trace_recording(*recording_, std::move(chain), static_cast<size_t>(top_), seen));
+  const TokenText text = [&](int32_t token) -> std::string {
+    const std::string_view bytes = vocabulary->bytes(token);
+    return std::string(bytes.empty() && model_ ? model_->tokenizer().piece(token) : bytes);
+  };
+  if (!html_.empty()) LINNET_CHECK(write_file(html_, sampling_page(trace, text)));
+  if (!svg_.empty()) LINNET_CHECK(write_file(svg_, sampling_picture(trace)));
+  LINNET_CHECK(write_stdout(json_ ? trace_json(trace, text) + "\n" : trace_table(trace)));
+  return kDone;
 }
 
 }  // namespace

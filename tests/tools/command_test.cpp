@@ -48,8 +48,8 @@ int64_t number_of(const Json& json, const char* key) {
 TEST(Command, UsageAndHelp) {
   const Outcome help = linnet_command({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const char* name : {"run", "chat", "tokenize", "detokenize", "logits", "embed", "perplexity", "inspect",
-                           "validate", "bench", "quantize", "imatrix", "template", "synth", "options", "sample"}) {
+  for (const char* name : {"run", "chat", "tokenize", "detokenize", "logits", "record", "sample", "embed", "perplexity",
+                           "inspect", "validate", "bench", "quantize", "imatrix", "template", "synth", "options"}) {
     EXPECT_NE(help.out.find(name), std::string::npos) << name;
     const Outcome sub = linnet_command({name, "--help"});
     EXPECT_EQ(sub.code, 0) << name;
@@ -143,6 +143,24 @@ TEST_F(EmbeddedModel, StopStringsAndReasons) {
       linnet_command({"run", "--raw", "-p", "Once upon a time", "-n", "-1", "--ctx", "64", "--ignore-eos", "--json"})
           .out);
   EXPECT_EQ(text_of(full, "finish_reason"), "context_full");
+}
+
+// What looks like a list to the parser of the command line reaches the option as it was given.
+TEST_F(EmbeddedModel, BracketsAreText) {
+  const std::vector<std::string> run = {"run", "-p",    "Hello, I am Alex, who are you?", "-n", "20", "--temp",
+                                        "0",   "--json"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = run;
+    all.insert(all.end(), more.begin(), more.end());
+    return linnet_command(all);
+  };
+  const Json plain = json_of(with({}).out);
+  ASSERT_NE(text_of(plain, "text").find("Alex"), std::string::npos);
+  EXPECT_EQ(text_of(json_of(with({"--stop", "[Alex,my]"}).out), "text"), text_of(plain, "text"));
+  EXPECT_EQ(text_of(json_of(with({"--stop", "[a]", "--stop", "Alex"}).out), "matched"), "Alex");
+  EXPECT_EQ(with({"--semantic", R"([{"type":"completion_detection","threshold":0.8}])"}).code, 0);
+  EXPECT_EQ(with({"--logit-bias", "[[5, 1.5], [6, -2]]"}).code, 0);
+  EXPECT_EQ(with({"--chain", R"([{"type":"top_k","top_k":1},{"type":"dist"}])"}).out.find("error"), std::string::npos);
 }
 
 TEST_F(EmbeddedModel, ChatKeepsItsConversation) {
