@@ -92,6 +92,7 @@ struct Completion {
   std::vector<GeneratedScores> scores;  // [tokens], with Request::n_probs
   std::vector<RowScores> prompt_scores;  // [prompt_tokens - 1], of all but the first, with Request::prompt_probs
   uint64_t seed = 0;
+  std::vector<std::string> chain;  // the sampler's steps as they ran, in order: "top_k(40)", ...
   std::vector<std::string> notes;  // remarks on parameters without effect and conditions that could not be met
   Timings timings;
 };

@@ -176,6 +176,7 @@ void Job::summarize(FinishReason reason) {
   c.finish_reason = reason;
   if (chain) {
     c.seed = chain->seed();
+    c.chain = chain->describe();
     c.notes = chain->notes();
     for (std::string& note : stop->notes()) c.notes.push_back(std::move(note));
   }

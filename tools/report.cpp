@@ -32,6 +32,9 @@ std::string completion_json(const Completion& c) {
       .member("matched", c.matched)
       .member("condition", c.condition)
       .member("seed", c.seed);
+  w.key("chain").begin_array();
+  for (const std::string& step : c.chain) w.value(step);
+  w.end_array();
   if (!c.notes.empty()) {
     w.key("notes").begin_array();
     for (const std::string& note : c.notes) w.value(note);
