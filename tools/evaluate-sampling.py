@@ -200,18 +200,18 @@ CONDITIONS = [
     ("context_aware 0.95", "context_aware", ["--context-aware"]),
 ]
 SLACK = 16  # tokens: nearer to the text's own end than this, a cut is no loss
-LOOP = 0.5  # of the 4-grams in the next 64 tokens, so many stood in the text before: it is looping
+LOOP = 0.5  # of the 4-grams in a stretch of 64 tokens, so many stood in the text before: it is looping
 
 
 def looping(tokens, begin):
-    """Whether the text, left alone, says again from `begin` on what it said before."""
-    seen, again, grams = set(ngrams(tokens[:begin], 4)), 0, 0
-    for i in range(max(begin, 3), min(begin + 64, len(tokens))):
+    """Whether the text, left alone, says in its 64 tokens from `begin` on (or else its last 64) what it said before."""
+    begin = max(3, min(begin, len(tokens) - 64))
+    seen, again = set(ngrams(tokens[:begin], 4)), 0
+    for i in range(begin, min(begin + 64, len(tokens))):
         gram = tuple(tokens[i - 3:i + 1])
         again += gram in seen
-        grams += 1
         seen.add(gram)
-    return grams >= 16 and again >= LOOP * grams
+    return again >= LOOP * max(1, min(64, len(tokens) - begin))
 
 
 def cut_row(texts, name, reason, condition, options, prompts, count, own_end):
@@ -249,12 +249,12 @@ def stopping(texts, count):
         own_end = [len(t["tokens"]) if t["finish_reason"] == "eog" else None for t in ending]
         ended = [end for end in own_end if end is not None]
         alone = texts.make(options, prompts, count)
-        loops = sum(looping(t["tokens"], max(0, len(t["tokens"]) - 64)) for t in alone)
+        loops = sum(looping(t["tokens"], len(t["tokens"])) for t in alone)
         print(f"{title}: {count} texts; the model ends {percent(len(ended), count)} of them itself"
               f"{f', after {statistics.median(ended):.0f} tokens (median)' if ended else ''}; "
               f"{percent(loops, count)} loop at their end.\n")
         table(["condition", "fired", "after tokens: median (range)", "of those: before the text's own end",
-               "of those: the text was not looping"],
+               "of those: left alone, the text does not go on in a loop"],
               [cut_row(texts, *condition, options, prompts, count, own_end) for condition in CONDITIONS])
 
 

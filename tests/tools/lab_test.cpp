@@ -192,7 +192,7 @@ TEST_F(Lab, FlagsWinOverWhatTheRunHad) {
     ASSERT_TRUE(step(position, "top_k"));
     EXPECT_EQ(number(*step(position, "top_k"), "kept"), 7);
     EXPECT_FALSE(step(position, "temperature")) << "temp 1 is off";
-    double before = number(position, "token") < 0 ? 0 : 1e9;
+    double before = number(at(position, "steps").elements()[0], "kept");
     for (const Json& s : at(position, "steps").elements()) {
       EXPECT_LE(number(s, "kept"), before);
       before = number(s, "kept");
@@ -221,7 +221,6 @@ TEST_F(Lab, FlagsWinOverWhatTheRunHad) {
     EXPECT_EQ(stay, 1);
   }
   // Another seed picks another text somewhere.
-  EXPECT_EQ(sample({}).out.find("at 30 of 30"), sample({}).out.rfind("at 30 of 30"));
   EXPECT_NE(sample({}).out.find("at 30 of 30"), std::string::npos);
   EXPECT_EQ(sample({"--seed", "6"}).out.find("at 30 of 30"), std::string::npos);
   EXPECT_NE(sample({"--seed", "6"}).out.find("(seed 6)"), std::string::npos);
@@ -287,7 +286,8 @@ TEST_F(Lab, DamagedRecordingsAreRefused) {
   EXPECT_EQ(sample({demo_model()}).code, 1);
   const Outcome plain = sample({"--json"});
   EXPECT_EQ(plain.code, 0) << plain.err;
-  for (const Json& position : at(json_of(plain), "positions").elements()) EXPECT_EQ(*at(position, "text").string(), "");
+  const Json trace = json_of(plain);
+  for (const Json& position : at(trace, "positions").elements()) EXPECT_EQ(*at(position, "text").string(), "");
   EXPECT_EQ(sample({"--choice", "yes"}).code, 1);
   EXPECT_EQ(linnet_command({"sample", "--recording", "/nonexistent"}).code, 1);
   EXPECT_EQ(linnet_command({"record", "-p", "x", "-n", "2", "-o", "/nonexistent/x.rec"}).code, 1);
