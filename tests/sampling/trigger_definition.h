@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cctype>
 #include <optional>
+// gcc 12 takes its own std::regex for uninitialized under the address sanitizer (gcc bug 105562).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <regex>
 #include <string>
 #include <string_view>
