@@ -106,8 +106,11 @@ TEST(WeightTypes, EveryTypeRunsALlama) {
           .encode();
   const auto model = Gguf::parse(std::as_bytes(std::span(bytes)));
   ASSERT_TRUE(model) << model.error().message;
-  int types = 0;
+  int types = 0, formats = 0;
+  // With reduced counts every fourth: the small types take seconds to encode under a sanitizer.
+  const int stride = test_count(10) == 10 ? 1 : 4;
   for_each_format([&]<class F>() {
+    if (formats++ % stride != 0) return;
     check(
         *model, [](const Tensor& t) { return t.n_dims == 2; }, F::type, random_prompt(24, 3, 260));
     ++types;
