@@ -57,6 +57,13 @@ Status complete(const Result<Completion>& result) {
 
 }  // namespace
 
+// A StopReason is the FinishReason of the same number: both lists in the same order.
+static_assert(static_cast<int>(FinishReason::eog) == static_cast<int>(StopReason::eog));
+static_assert(static_cast<int>(FinishReason::max_tokens) == static_cast<int>(StopReason::max_tokens));
+static_assert(static_cast<int>(FinishReason::loop) == static_cast<int>(StopReason::loop));
+static_assert(static_cast<int>(FinishReason::phrase_ban) == static_cast<int>(StopReason::phrase_ban));
+static_assert(static_cast<int>(FinishReason::context_full) == static_cast<int>(StopReason::phrase_ban) + 1);
+
 std::string_view finish_reason_name(FinishReason reason) {
   constexpr std::string_view own[] = {"context_full", "cancelled", "error"};
   if (reason >= FinishReason::context_full) {
