@@ -348,6 +348,7 @@ std::string_view option_type_name(const OptionRow& row) {
   static constexpr std::string_view names[] = {"a whole number", "a number",        "true or false",
                                                "text",           "a list of texts", "a JSON object"};
   if (row.choices == "array") return "a JSON array";
+  if (row.choices == "object boolean") return "a JSON object, true or false";
   return row.choices == "array object" ? "a JSON array or object" : names[row.member.index()];
 }
 
