@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <new>
 #include <system_error>
 
@@ -47,6 +48,12 @@ uint64_t identity_of(const Model& model) {
 
 // Short enough for std::string to hold without memory.
 Error out_of_memory() { return {Code::out_of_memory, "out of memory"}; }
+
+// Behind the largest seed comes 0.
+int64_t next_seed(int64_t seed, size_t i) {
+  return static_cast<int64_t>((static_cast<uint64_t>(seed) + i) &
+                              static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+}
 
 // Half of what was asked for is an error.
 Status complete(const Result<Completion>& result) {
@@ -268,7 +275,7 @@ Result<std::vector<Completion>> Engine::generate_n(const Request& request, int64
     std::deque<Job> jobs;
     std::vector<Job*> group;
     for (size_t i = 0; i < requests.size(); ++i) {
-      if (request.sampling.seed >= 0) requests[i].sampling.seed += static_cast<int64_t>(i);
+      if (request.sampling.seed >= 0) requests[i].sampling.seed = next_seed(request.sampling.seed, i);
       requests[i].on_text = nullptr;
       if (on_text)
         requests[i].on_text = [&on_text, i](std::string_view text) { return on_text(static_cast<int64_t>(i), text); };
@@ -351,8 +358,10 @@ void Engine::close_conversation(int64_t id) {
 }
 
 EngineStats Engine::stats() const {
+  const GrammarCache::Numbers grammars = impl_->sampler_cache.grammars().numbers();
   const std::lock_guard lock(impl_->mutex);
   EngineStats stats = impl_->stats;
+  stats.grammars = grammars;
   stats.running = static_cast<int64_t>(impl_->scheduler.running().size());
   stats.queued = static_cast<int64_t>(impl_->scheduler.queued().size());
   return stats;

@@ -20,6 +20,7 @@
 #include "runtime/model.h"
 #include "sampling/chain.h"
 #include "sampling/custom_sampler.h"
+#include "sampling/grammar_cache.h"
 #include "sampling/stop_params.h"
 
 namespace linnet {
@@ -113,7 +114,9 @@ struct EngineStats {
   int64_t running = 0, queued = 0;
   int64_t pages_total = 0, pages_used = 0, pages_cached = 0, page_bytes = 0;
   int64_t kv_bytes = 0, workspace_bytes = 0;
+  int64_t rollbacks = 0;    // banned phrases that finished requests took back
   int64_t masks_ahead = 0;  // of grammars, that were computed while the forward pass ran
+  GrammarCache::Numbers grammars;
   int64_t preemptions = 0;  // requests that lost their pages to an older one and were computed again
 };
 

@@ -252,6 +252,7 @@ void Engine::Impl::finish(Job& job, FinishReason reason) {
   stats.prompt_tokens += job.completion.prompt_tokens;
   stats.cached_tokens += job.completion.cached_tokens;
   stats.completion_tokens += job.completion.completion_tokens;
+  if (job.stop) stats.rollbacks += job.stop->rollbacks();
   release_sequence(job, reason != FinishReason::error);
   for (Job* follower : job.followers) follower->lead = nullptr;
   if (job.lead) std::erase(job.lead->followers, &job);

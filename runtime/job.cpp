@@ -29,7 +29,8 @@ void Job::mask(std::span<float> logits, const Tokenizer& tokenizer) {
   const auto forbid = [&](std::span<const int32_t> ids) {
     for (const int32_t token : ids) logits[static_cast<size_t>(token)] = -std::numeric_limits<float>::infinity();
   };
-  if (stop->mask_eog()) forbid(tokenizer.eog());
+  // A grammar that leaves nothing but the end outranks what would keep the text going.
+  if (stop->mask_eog() && !chain->only_end()) forbid(tokenizer.eog());
   forbid(stop->forbidden_tokens());
   forbid(stop->banned_tokens());
   if (heal_rest.empty()) return;
@@ -45,7 +46,7 @@ void Job::look(std::span<float> logits, const Kernels& k, const Tokenizer& token
   const StopEngine::Needs needs = stop->needs();
   if (!needs.entropy && !needs.eog_probability) return;
   Candidates candidates({k.max, k.above, k.sum_exp});
-  if (!candidates.begin(logits, 0, 0)) return;  // the chain will say so
+  if (!candidates.begin(logits, 0, 0)) return;  // not with a row that Step has looked at
   if (needs.entropy) entropy = candidates.entropy();
   if (!needs.eog_probability) return;
   const double log_total = candidates.logit_at(1);
@@ -86,6 +87,7 @@ void Job::drop_eog() {
 // The last tokens go. The row of the one that is the last then is computed again, for another token after it.
 void Job::take_back(int64_t count, const Tokenizer& tokenizer) {
   chain->rewind(count);
+  scores = {};  // of a token that is not kept
   tokens.resize(tokens.size() - static_cast<size_t>(count));
   completion.tokens.resize(completion.tokens.size() - static_cast<size_t>(count));
   if (request->n_probs > 0) completion.scores.resize(completion.tokens.size());
@@ -129,6 +131,7 @@ std::optional<FinishReason> Job::accept_one(int32_t token, const Tokenizer& toke
   const std::string_view bytes = tokenizer.bytes(token);
   const size_t known = std::min(heal_rest.size(), bytes.size());
   const std::string_view text = known > 0 ? bytes.substr(known) : tokenizer.shown(token, tokens.back(), false);
+  const bool early = stop->mask_eog();
   const StopOutcome outcome = stop->add({.id = token,
                                          .bytes = text,
                                          .is_eog = tokenizer.is_eog(token),
@@ -142,6 +145,7 @@ std::optional<FinishReason> Job::accept_one(int32_t token, const Tokenizer& toke
   // A grammar's end is one even where end-of-generation tokens are ignored: nothing can follow.
   const bool over = outcome.keep_token && chain->ended();
   if (over) drop_eog();
+  ended_early = over && early;
   if (outcome.take_back > 0 || outcome.action == StopOutcome::Action::take_back)
     take_back(outcome.take_back, tokenizer);
   if (!deliver(outcome.text)) return FinishReason::cancelled;
@@ -179,6 +183,12 @@ void Job::summarize(FinishReason reason) {
     c.chain = chain->describe();
     c.notes = chain->notes();
     for (std::string& note : stop->notes()) c.notes.push_back(std::move(note));
+    if (ended_early) {
+      c.notes.push_back(
+          fmt::format("the grammar's text was complete after {} tokens and could not go on, though min_tokens or "
+                      "required tokens ask for more",
+                      c.completion_tokens));
+    }
   }
   c.timings.queue_ms = milliseconds(admitted.value_or(now) - submitted);
   if (admitted) c.timings.prefill_ms = milliseconds(first_token.value_or(now) - *admitted);

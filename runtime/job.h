@@ -40,7 +40,8 @@ struct Job {
   bool decoding() const { return end() > prompt_size && remaining() == 1; }
   bool cancelled() const { return cancel_requested || (cancel && cancel->load(std::memory_order_relaxed)); }
 
-  // Generation: picks the next token from its logits, which are changed. On any thread, one at a time.
+  // Generation: picks the next token from its logits, which are changed: numbers or -inf, at least one a number. On any
+  // thread, one at a time.
   Result<int32_t> sample(std::span<float> logits, const Kernels& kernels, const Tokenizer& tokenizer);
   // Whether the next token is picked from the last of `rows` positions from `begin` on.
   bool samples(int64_t begin, int64_t rows) const {
@@ -88,6 +89,7 @@ struct Job {
   // Of the token that sample() picked.
   GeneratedScores scores;
   double eog_probability = 0, entropy = 0;
+  bool ended_early = false;  // by a grammar that was complete, before stop conditions allowed an end
 
   Completion completion;
   std::optional<Error> error;

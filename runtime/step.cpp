@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <new>
+#include <string>
 
 #include "kernels/cpu/pool.h"
 
@@ -11,6 +13,21 @@ namespace linnet {
 namespace {
 
 constexpr int64_t kLogitsBytes = 32 << 20;  // of rows beyond one per job
+
+// The whole row, before anything is masked: a NaN that a mask would hide is one, too.
+Status check_finite(const Kernels& kernels, std::span<const float> logits, int64_t position) {
+  const float max = kernels.max(logits.data(), static_cast<int64_t>(logits.size()));
+  if (std::isfinite(max)) return {};
+  const auto bad =
+      std::ranges::find_if(logits, [](float logit) { return !(logit < std::numeric_limits<float>::infinity()); });
+  const std::string what =
+      bad == logits.end() ? "all are -inf" : fmt::format("logit {} is {}", bad - logits.begin(), *bad);
+  return fail(
+      Code::logits_not_finite,
+      "the {} logits after position {} are not finite: {}; the model's weights or its arithmetic are broken for "
+      "this input, check the file with `linnet validate`",
+      logits.size(), position, what);
+}
 
 }  // namespace
 
@@ -82,34 +99,33 @@ Status Step::forward_pass() {
 void Step::use_row(WantedRow& row, float* logits) {
   Part& part = parts_[row.part];
   Job& job = *part.job;
-  const int64_t vocab = model_.facts.vocab;
+  const std::span<float> all(logits, static_cast<size_t>(model_.facts.vocab));
   const auto position = static_cast<size_t>(row.position);
   if (job.kind == JobKind::all_logits || job.kind == JobKind::last_logits) {
-    const int64_t index = job.kind == JobKind::all_logits ? row.position : 0;
-    std::memcpy(job.values.data() + index * vocab, logits, static_cast<size_t>(vocab) * sizeof(float));
-  } else if (job.kind == JobKind::generate && row.position == job.end() - 1) {
+    const size_t index = job.kind == JobKind::all_logits ? position : 0;
+    std::memcpy(job.values.data() + index * all.size(), logits, all.size_bytes());
+    return;
+  }
+  if (Status finite = check_finite(forward_.kernels(), all, row.position); !finite) {
+    row.error = finite.error();
+    return;
+  }
+  if (job.kind == JobKind::generate && row.position == job.end() - 1) {
     if (job.room == 0) return;  // only the prompt was asked for
-    Result<int32_t> token = job.sample({logits, static_cast<size_t>(vocab)}, forward_.kernels(), model_.tokenizer());
+    Result<int32_t> token = job.sample(all, forward_.kernels(), model_.tokenizer());
     if (token) {
       part.token = *token;
     } else {
       row.error = token.error();
     }
+    return;
+  }
+  const int64_t most = job.kind == JobKind::generate ? job.request->prompt_probs : 0;
+  RowScores scores = score_logits(forward_.kernels(), all, job.tokens[position + 1], most);
+  if (job.kind == JobKind::score) {
+    job.values[position] = scores.logprob;
   } else {
-    const float max = forward_.kernels().max(logits, vocab);
-    if (!std::isfinite(max)) {
-      row.error = fail(Code::logits_not_finite, "the logits after position {} are not finite (their maximum is {})",
-                       row.position, max);
-      return;
-    }
-    const int64_t most = job.kind == JobKind::generate ? job.request->prompt_probs : 0;
-    RowScores scores =
-        score_logits(forward_.kernels(), {logits, static_cast<size_t>(vocab)}, job.tokens[position + 1], most);
-    if (job.kind == JobKind::score) {
-      job.values[position] = scores.logprob;
-    } else {
-      job.completion.prompt_scores[position] = std::move(scores);
-    }
+    job.completion.prompt_scores[position] = std::move(scores);
   }
 }
 

@@ -314,6 +314,13 @@ bool Chain::ended() const {
   });
 }
 
+bool Chain::only_end() {
+  return std::any_of(impl_->steps.begin(), impl_->steps.end(), [](Step& step) {
+    auto* grammar = std::get_if<GrammarStep>(&step);
+    return grammar && grammar->only_end();
+  });
+}
+
 std::string Chain::forced() const {
   std::string longest;
   for (const Step& step : impl_->steps) {

@@ -78,6 +78,9 @@ class Chain {
   bool has_grammar() const;
   // Whether a grammar's text is complete and an end-of-generation token has been accepted.
   bool ended() const;
+  // Whether a grammar allows end-of-generation tokens and nothing else. Computes what prepare() does, if that was not
+  // done.
+  bool only_end();
   // The bytes that a grammar says the text goes on with, whatever is picked; empty where it has a choice.
   std::string forced() const;
 

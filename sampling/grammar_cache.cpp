@@ -20,7 +20,9 @@ Result<std::shared_ptr<const Grammar>> GrammarCache::get(std::string key,
   };
   {
     const std::lock_guard lock(mutex_);
-    if (auto found = use()) return found;
+    auto found = use();
+    ++(found ? hits_ : misses_);
+    if (found) return found;
   }
   LINNET_TRY(const GrammarRules parsed, rules());
   LINNET_TRY(std::shared_ptr<const Grammar> made, Grammar::compile(parsed, trie()));
@@ -46,14 +48,9 @@ size_t GrammarCache::total() const {
   return bytes;
 }
 
-size_t GrammarCache::count() const {
+GrammarCache::Numbers GrammarCache::numbers() const {
   const std::lock_guard lock(mutex_);
-  return entries_.size();
-}
-
-size_t GrammarCache::memory() const {
-  const std::lock_guard lock(mutex_);
-  return total();
+  return {hits_, misses_, int64_t(entries_.size()), int64_t(total())};
 }
 
 }  // namespace linnet

@@ -34,8 +34,13 @@ class GrammarCache {
 
   // Made when it is first needed.
   std::shared_ptr<const TokenTrie> trie();
-  size_t count() const;
-  size_t memory() const;  // bytes of the grammars that are kept; grows with their use
+  // A miss is a grammar that had to be compiled, or was refused.
+  struct Numbers {
+    int64_t hits = 0, misses = 0;  // since the beginning
+    int64_t count = 0;             // of grammars that are kept
+    int64_t bytes = 0;             // theirs; grows with their use
+  };
+  Numbers numbers() const;
 
  private:
   struct Entry {
@@ -49,7 +54,8 @@ class GrammarCache {
   const size_t limit_;
   std::once_flag trie_once_;
   std::shared_ptr<const TokenTrie> trie_;
-  mutable std::mutex mutex_;                                                 // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
+  int64_t hits_ = 0, misses_ = 0;
   std::list<Entry> entries_;                                                 // most recently used first
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;  // views of the entries' keys
 };

@@ -1,5 +1,7 @@
 #include "sampling/grammar_step.h"
 
+#include <bit>
+
 #include "sampling/sampler_cache.h"
 
 namespace linnet {
@@ -96,6 +98,16 @@ void GrammarStep::rewind(std::span<const int32_t> text) {
   if (!waited_before) return;
   waiting_.resize(waiting_.size() - vocabulary_->bytes(text.back()).size());
   triggers_->rewind(waiting_.size(), 0);
+}
+
+bool GrammarStep::only_end() {
+  if (!matcher_ || !started() || !look()) return false;
+  for (size_t word = 0; word < allowed_.size(); ++word) {
+    for (uint64_t bits = allowed_[word]; bits != 0; bits &= bits - 1) {
+      if (!vocabulary_->is_eog(int32_t(word * 64 + size_t(std::countr_zero(bits))))) return false;
+    }
+  }
+  return true;
 }
 
 std::string GrammarStep::forced() const {

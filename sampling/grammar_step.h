@@ -35,6 +35,8 @@ class GrammarStep {
 
   // Whether the text is complete and an end-of-generation token has said so.
   bool ended() const { return ended_; }
+  // Whether nothing but end-of-generation tokens may come next. Needs the mask, as apply() does.
+  bool only_end();
   // Bytes that every continuation begins with.
   std::string forced() const;
 

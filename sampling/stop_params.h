@@ -31,7 +31,7 @@ struct DynamicTimeout {
 
 struct StopParams {
   int64_t max_tokens = 512;  // -1: no limit here
-  int64_t min_tokens = 0;    // hard limits only before
+  int64_t min_tokens = 0;    // hard limits only before, and the end of a grammar that cannot go on
   bool ignore_eos = false;
   std::vector<std::string> stop;
   std::vector<int32_t> token_conditions;

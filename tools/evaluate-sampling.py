@@ -2,7 +2,7 @@
 """Measures what samplers, schemas and stop conditions do to the texts of a model.
 
   evaluate-sampling.py                       all parts, with the embedded model; Markdown on standard output
-  evaluate-sampling.py repetition --texts 40 one part (repetition, json, stopping), fewer texts
+  evaluate-sampling.py repetition --texts 40 one part (repetition, json, stopping, overlap), fewer texts
   evaluate-sampling.py --linnet PATH         another binary than build/bin/linnet
 
 Every text has a fixed seed, so a second run prints the same tables. The prompts are of the kind that the embedded
@@ -37,13 +37,13 @@ class Texts:
     """Runs `linnet run --json`, several processes side by side; equal calls are made once."""
 
     def __init__(self, command, model, jobs):
-        self.start = [command, "run"] + ([model] if model else [])
+        self.command, self.model = command, [model] if model else []
         self.pool = concurrent.futures.ThreadPoolExecutor(jobs)
         self.known = {}
         self.made = 0
 
     def one(self, options, prompt, seed):
-        command = self.start + ["-p", prompt, "--seed", str(seed), "-t", "1", "--json"] + options
+        command = [self.command, "run"] + self.model + ["-p", prompt, "--seed", str(seed), "-t", "1", "--json"] + options
         ran = subprocess.run(command, capture_output=True)
         if ran.returncode != 0:
             sys.exit(f"{' '.join(command)}\n{ran.stderr.decode()}")
@@ -56,9 +56,18 @@ class Texts:
         """`count` texts: the prompts in turn, text i with seed i + 1."""
         key = (tuple(options), tuple(prompts), count)
         if key not in self.known:
-            jobs = [self.pool.submit(self.one, options, prompts[i % len(prompts)], i + 1) for i in range(count)]
-            self.known[key] = [job.result() for job in jobs]
+            self.known[key] = self.each((options, prompts[i % len(prompts)], i + 1) for i in range(count))
         return self.known[key]
+
+    def each(self, calls):
+        """A text for each (options, prompt, seed)."""
+        return [job.result() for job in [self.pool.submit(self.one, *call) for call in calls]]
+
+    def tokens(self, text):
+        ran = subprocess.run([self.command, "tokenize", *self.model, "--json"], input=text.encode(), capture_output=True)
+        if ran.returncode != 0:
+            sys.exit(ran.stderr.decode())
+        return json.loads(ran.stdout)
 
 
 # ---- measures ---------------------------------------------------------------------------------------------------------
@@ -71,6 +80,15 @@ def repeated_share(tokens, n=4):
     """Of a text's n-grams, the share that stood in it before."""
     grams = ngrams(tokens, n)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def longest_common(a, b):
+    """The most tokens in a row that stand in both, in the same order."""
+    longest, row = 0, [0] * (len(b) + 1)
+    for token in a:
+        row = [0] + [row[j] + 1 if token == other else 0 for j, other in enumerate(b)]
+        longest = max(longest, max(row))
+    return longest
 
 
 def longest_repeat(tokens):
@@ -258,8 +276,66 @@ def stopping(texts, count):
               [cut_row(texts, *condition, options, prompts, count, own_end) for condition in CONDITIONS])
 
 
+# ---- the prompt again -------------------------------------------------------------------------------------------------
+
+SAME = 64  # tokens in a row that text and prompt share: the text says its prompt again
+
+
+def edited(story, other, distance):
+    """The story with every so manieth word from another one."""
+    words, others = story.split(" "), other.split(" ")
+    for i in range(distance - 1, len(words), distance):
+        words[i] = others[i % len(others)]
+    return " ".join(words)
+
+
+def overlap(texts, count):
+    """context_aware, by what a text shares with its prompt: a story of the model, then what the row says."""
+    stories = [t["text"] for t in texts.make(["-n", "400"], STORIES, count)]
+    others = stories[1:] + stories[:1]
+    free = ["--raw", "-n", "250"]
+    plain = ["--repeat-penalty", "1", "--temp", "0.3"]
+    heads = [" ".join(story.split(" ")[:12]) for story in stories]
+
+    def forced(said):  # and cut into tokens as a prompt is
+        return [(free + ["--jump-forward", "--temp", "0", "--choice", text], story + "\n\n") for text, story in zip(said, stories)]
+
+    sets = [
+        ("another story begins, default sampling",
+         [(free, f"{story}\n\n{OPENINGS[i % len(OPENINGS)]}") for i, story in enumerate(stories)]),
+        ("another story begins, temp 0.3 without penalties",
+         [(free + plain, f"{story}\n\n{OPENINGS[i % len(OPENINGS)]}") for i, story in enumerate(stories)]),
+        ("its first 12 words again, default sampling", [(free, f"{s}\n\n{h}") for s, h in zip(stories, heads)]),
+        ("its first 12 words again, temp 0.3 without penalties",
+         [(free + plain, f"{s}\n\n{h}") for s, h in zip(stories, heads)]),
+        ("the model has to write another story (`--choice`)", forced(others)),
+        ("it has to write the same again", forced(stories)),
+    ] + [(f"the same with one word of {n} changed", forced([edited(s, o, n) for s, o in zip(stories, others)]))
+         for n in (32, 16, 8)]
+    rows = []
+    for title, calls in sets:
+        calls = [(options, prompt, i + 1) for i, (options, prompt) in enumerate(calls)]
+        alone = texts.each(calls)
+        again = [longest_common(t["tokens"], texts.tokens(call[1])) >= SAME for t, call in zip(alone, calls)]
+        for threshold in ("0.95", "0.5"):
+            watched = texts.each((options + ["--context-aware", "--context-overlap", threshold], prompt, seed)
+                                 for options, prompt, seed in calls)
+            cuts, right = [], 0
+            for whole, cut, is_again in zip(alone, watched, again):
+                if cut["tokens"] != whole["tokens"][:len(cut["tokens"])]:
+                    sys.exit("a stop condition changed the text before the place where it fired")
+                if cut["finish_reason"] == "context_aware":
+                    cuts.append(len(cut["tokens"]))
+                    right += is_again
+            where = f"{statistics.median(cuts):.0f} ({min(cuts)} to {max(cuts)})" if cuts else "-"
+            rows.append([title, threshold, f"{len(cuts)} of {count}", where, f"{sum(again)} of {count}",
+                         f"{right} of {sum(again)}" if any(again) else "-", len(cuts) - right])
+    table(["behind a story", "`context_overlap`", "fired", "after tokens: median (range)",
+           f"{SAME} tokens in a row from the prompt", "of those: fired", "others: fired"], rows)
+
+
 def main():
-    parts = {"repetition": repetition, "json": json_validity, "stopping": stopping}
+    parts = {"repetition": repetition, "json": json_validity, "stopping": stopping, "overlap": overlap}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="what to measure; all when none is named")
     parser.add_argument("--texts", type=int, default=200, help="texts per setting (default 200)")

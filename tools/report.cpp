@@ -85,6 +85,13 @@ void print_statistics(const Completion& c, Engine& engine) {
     fmt::print(stderr, ", {:.0f} % of the {:.1f} GB/s this machine reads with {} threads",
                100 * decode * bytes / 1e9 / bound, bound, engine.forward().threads());
   fmt::print(stderr, " ({})\n", engine.forward().kernels().name);
+  const EngineStats stats = engine.stats();
+  const GrammarCache::Numbers& grammars = stats.grammars;
+  if (grammars.hits + grammars.misses > 0) {
+    fmt::print(stderr, "grammars: {} compiled, {} from the cache, {:.1f} KB; {} masks ready before the logits\n",
+               grammars.misses, grammars.hits, static_cast<double>(grammars.bytes) / 1e3, stats.masks_ahead);
+  }
+  if (stats.rollbacks > 0) fmt::print(stderr, "{} banned phrases were taken back\n", stats.rollbacks);
   for (const std::string& note : c.notes) fmt::print(stderr, "note: {}\n", note);
   fmt::print(stderr, "finished: {}{}{}{}; seed {}\n", finish_reason_name(c.finish_reason),
              c.matched.empty() ? "" : " " + json_quote(c.matched), c.condition.empty() ? "" : " by ", c.condition,

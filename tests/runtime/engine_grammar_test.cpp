@@ -277,10 +277,72 @@ TEST(EngineGrammar, DeadEndsSayWhy) {
   Request r = constrained(*tiny(), {Kind::choice, R"(["q"])"}, 1);
   r.stopping.forbidden_tokens = {kTinyFirstByte + 'q', tiny()->tokenizer().find("q").value_or(-1)};
   EXPECT_NE(error(r).find("grammar(choice)"), std::string::npos) << error(r);
-  // The text is complete, and may not end yet.
+  // The end itself is forbidden by name.
   r = constrained(*tiny(), {Kind::choice, R"(["q"])"}, 1);
-  r.stopping.min_tokens = 10;
+  r.stopping.forbidden_tokens = {kTinyEos};
   EXPECT_NE(error(r).find("grammar(choice)"), std::string::npos) << error(r);
+}
+
+// What keeps a text going can not go on with one that a grammar has completed.
+TEST(EngineGrammar, ACompleteTextEndsWhateverIsStillAskedFor) {
+  const auto engine = make_engine(tiny(), {.context = 256});
+  const struct {
+    GrammarSource source;
+    size_t least, most;  // bytes
+  } cases[] = {
+      {{Kind::choice, R"(["q"])"}, 1, 1},
+      {{Kind::regex, "[a-c]{1,5}"}, 5, 5},  // may end before, and does not
+      {{.kind = Kind::regex, .text = "q[0-9]{2}", .lazy = true, .triggers = {{.value = "q"}}}, 3, 1000},
+  };
+  for (const auto& c : cases) {
+    for (const bool ignore_eos : {false, true}) {
+      for (const bool required : {false, true}) {
+        Request r = constrained(*tiny(), c.source, 1);
+        r.stopping.max_tokens = 240;
+        r.stopping.ignore_eos = ignore_eos;
+        r.n_probs = 1;
+        if (c.source.lazy) r.sampling.logit_bias = {{.token = kTinyFirstByte + 'q', .bias = 5}};
+        // One token a byte, and none that would read as several.
+        for (int32_t id = kTinyFirstByte + 256; id < kTinyVocab; ++id) r.stopping.forbidden_tokens.push_back(id);
+        if (required) {
+          r.stopping.required_tokens = {kTinyFirstByte + '!'};
+          if (c.source.lazy) r.stopping.forbidden_tokens.push_back(kTinyFirstByte + 'Z');
+        } else {
+          r.stopping.min_tokens = 240;
+        }
+        const auto result = engine->generate(r);
+        ASSERT_TRUE(result) << c.source.text << ": " << result.error().message;
+        EXPECT_EQ(result->finish_reason, FinishReason::eog) << c.source.text;
+        EXPECT_EQ(result->scores.size(), result->tokens.size());
+        for (const int32_t token : result->tokens) EXPECT_FALSE(tiny()->tokenizer().is_eog(token));
+        EXPECT_GE(result->text.size(), c.least) << result->text;
+        EXPECT_LE(result->text.size(), c.most) << result->text;
+        const bool noted = std::ranges::any_of(
+            result->notes, [](const std::string& note) { return note.find("min_tokens") != std::string::npos; });
+        EXPECT_TRUE(noted || (c.source.lazy && required)) << c.source.text;
+      }
+    }
+  }
+  // Nothing is noted where the text was long enough.
+  Request r = constrained(*tiny(), {Kind::choice, R"(["q"])"}, 1);
+  r.stopping.min_tokens = 1;
+  const auto result = engine->generate(r);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->finish_reason, FinishReason::eog);
+  EXPECT_TRUE(result->notes.empty());
+}
+
+TEST(EngineGrammar, StatsTellOfTheCache) {
+  const auto engine = make_engine(tiny());
+  EXPECT_EQ(engine->stats().grammars.hits + engine->stats().grammars.misses, 0);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(engine->generate(constrained(*tiny(), {Kind::choice, R"(["q"])"}, 1)));
+  ASSERT_TRUE(engine->generate_n(constrained(*tiny(), {Kind::regex, "[ab]{3}"}, 1), 3));
+  EXPECT_FALSE(engine->generate(constrained(*tiny(), {Kind::regex, "("}, 1)));
+  const GrammarCache::Numbers numbers = engine->stats().grammars;
+  EXPECT_EQ(numbers.misses, 3);
+  EXPECT_EQ(numbers.hits, 2 + 2);
+  EXPECT_EQ(numbers.count, 2);
+  EXPECT_GT(numbers.bytes, 100);
 }
 
 TEST(EngineGrammar, MasksAreReadyBeforeTheLogits) {
@@ -419,6 +481,45 @@ TEST(EngineGrammar, JumpsOverWhatIsForced) {
     }
     EXPECT_EQ(fast.tokens, slow.tokens);
   }
+}
+
+// Phrases that go back into forced text: what was drawn keeps its own scores, and what was forced has none.
+TEST(EngineGrammar, ScoresStayWithTheirTokensWhenPhrasesGoBack) {
+  const auto engine = make_engine(tiny());
+  int64_t rollbacks = 0, forced = 0;
+  for (int64_t seed = 1; seed <= 40; ++seed) {
+    Request r = constrained(*tiny(), {Kind::regex, "(x y [a-c]{1,2} z q [a-c]){3}"}, seed);
+    r.sampling.temperature = 3;
+    r.sampling.top_k = 0;
+    r.sampling.top_p = 1;
+    r.sampling.min_p = 0;
+    r.jump_forward = true;
+    r.n_probs = 1;
+    r.stopping.banned_phrases = {"y a", "b z", "c z q b", "ca"};
+    const int64_t before = engine->stats().rollbacks;
+    const auto result = engine->generate(r);
+    if (!result) {
+      EXPECT_EQ(result.error().code, Code::grammar_dead_end) << result.error().message;
+      continue;
+    }
+    rollbacks += engine->stats().rollbacks - before;
+    ASSERT_EQ(result->scores.size(), result->tokens.size());
+    std::vector<int32_t> all = r.prompt;
+    all.insert(all.end(), result->tokens.begin(), result->tokens.end());
+    const auto logprobs = engine->score(all);
+    ASSERT_TRUE(logprobs);
+    for (size_t i = 0; i < result->tokens.size(); ++i) {
+      const RowScores& score = result->scores[i].model;
+      if (score.top.empty()) {
+        ++forced;
+      } else {
+        EXPECT_EQ(score.logprob, (*logprobs)[r.prompt.size() - 1 + i]) << seed << ", token " << i;
+      }
+    }
+  }
+  EXPECT_GT(rollbacks, 10);
+  EXPECT_GT(forced, 100);
+  std::printf("%ld phrases taken back, %ld tokens forced\n", static_cast<long>(rollbacks), static_cast<long>(forced));
 }
 
 TEST(EngineGrammar, JumpsWriteValidTextsInABatch) {

@@ -1,7 +1,9 @@
 // Every way a generation ends, and what goes back or is healed on the way, through the engine.
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <numeric>
+#include <set>
 
 #include "gguf/base/json.h"
 #include "sampling/stop.h"
@@ -559,6 +561,115 @@ TEST(EngineStop, AnAllMaskedRowEndsOnlyItsRequest) {
     EXPECT_NE(results[i].error().message.find("remove a mask"), std::string::npos) << results[i].error().message;
   }
   EXPECT_EQ(engine->stats().pages_used, 0);
+}
+
+// Whatever removes the token whose logit is no number, the row is broken.
+TEST(EngineStop, ANanIsToldWhereAMaskWouldHideIt) {
+  for (const int32_t nan : {kTinyEos, kSpaceToken + 4, kTinyVocab - 1}) {
+    const auto engine = make_engine(tiny_model({.nan_logit = nan}));
+    std::vector<Request> requests(6, plain_text(5, 1));
+    requests[1].stopping.forbidden_tokens.push_back(nan);
+    requests[2].stopping.min_tokens = 5;
+    requests[2].stopping.ignore_eos = false;
+    requests[3].prompt.push_back(kSpaceToken + 26);
+    requests[3].token_healing = true;  // leaves tokens of one letter only
+    requests[4].sampling.logit_bias = {{.token = nan, .bias = -std::numeric_limits<float>::infinity()}};
+    requests[5].sampling.grammar = {.kind = GrammarSource::Kind::choice, .text = R"(["abc"])"};
+    const auto results = generate_together(*engine, requests);
+    for (size_t i = 0; i < results.size(); ++i) {
+      ASSERT_FALSE(results[i]) << i;
+      EXPECT_EQ(results[i].error().code, Code::logits_not_finite) << results[i].error().message;
+      EXPECT_NE(results[i].error().message.find(fmt::format("logit {} is nan", nan)), std::string::npos)
+          << results[i].error().message;
+    }
+    EXPECT_EQ(engine->stats().pages_used, 0);
+  }
+}
+
+// Each reason there is, as a request meets it, with what matched and the condition; a reason that is added fails here.
+TEST(EngineStop, EveryReasonWithWhatMatched) {
+  const auto engine = make_engine(tiny(), {.context = 512});
+  std::set<FinishReason> met;
+  const auto meets = [&](const Request& r, FinishReason reason, std::string_view matched, std::string_view condition) {
+    const Completion c = run(*engine, r, false);
+    EXPECT_EQ(finish_reason_name(c.finish_reason), finish_reason_name(reason));
+    EXPECT_EQ(c.matched, matched) << finish_reason_name(reason);
+    if (condition.ends_with('*')) {
+      EXPECT_TRUE(c.condition.starts_with(condition.substr(0, condition.size() - 1))) << c.condition;
+    } else {
+      EXPECT_EQ(c.condition, condition) << finish_reason_name(reason);
+    }
+    met.insert(c.finish_reason);
+  };
+  const std::string text = "a mouse. \n b sat\nUser: c";
+  const auto when = [](Request r, auto change) {
+    change(r.stopping);
+    return r;
+  };
+  meets(forced_text(text), FinishReason::eog, "", "");
+  meets(when(forced_text(text), [](auto& s) { s.stop = {"zz", "mo"}; }), FinishReason::stop_string, "mo", "mo");
+  meets(when(forced_text(text), [](auto& s) { s.pattern_conditions = {{"m[ou]+"}}; }), FinishReason::stop_pattern, "mo",
+        "m[ou]+");
+  meets(when(forced_text(text), [](auto& s) { s.grammar_triggers = {{.value = "sat"}}; }), FinishReason::stop_trigger,
+        "sat", "sat");
+  meets(when(forced_text(text), [](auto& s) { s.indent = 1, s.min_tokens = 0; }), FinishReason::indentation, "",
+        "a line with less than 1 blanks");
+  meets(when(forced_text(text), [](auto& s) { s.context_aware = true, s.roles = {"User:"}; }),
+        FinishReason::context_aware, "\nUser:", "a turn of the conversation begins");
+  const Completion plain = run(*engine, plain_text(8, 2));
+  meets(plain_text(8, 2), FinishReason::max_tokens, "", "8 tokens");
+  meets(plain_text(-1, 2), FinishReason::context_full, "", "");
+  const int32_t last = plain.tokens.back();
+  meets(when(plain_text(8, 2), [&](auto& s) { s.token_conditions = {last}; }), FinishReason::stop_token,
+        std::to_string(last), fmt::format("token {}", last));
+  meets(when(plain_text(8, 2), [](auto& s) { s.max_time_ms = 1e-9; }), FinishReason::max_time, "", "1e-09 ms");
+  meets(when(plain_text(8, 2),
+             [](auto& s) {
+               s.dynamic_timeout = DynamicTimeout{0, 0, 1};
+             }),
+        FinishReason::dynamic_timeout, "", "0 ms after*");
+  std::string circle, sentences;
+  for (int i = 0; i < 30; ++i) circle += "wxyz", sentences += "say. ";
+  meets(when(forced_text(circle),
+             [](auto& s) {
+               s.forbidden_tokens = byte_tokens();  // one token for each letter
+               s.max_repetition_count = 5;
+             }),
+        FinishReason::loop, "", "6 rounds > 5");
+  meets(when(forced_text(sentences), [](auto& s) { s.completion_detection = 1e-4; }), FinishReason::completion, "",
+        "completion*");
+  meets(when(plain_text(200, 3), [](auto& s) { s.coherence_break = 1e-6; }), FinishReason::coherence_break, "",
+        "incoherence*");
+  // No letter before b or c, which it wants to say: there is always another, and after a thousand it is enough.
+  Request stubborn = plain_text(400, 3);
+  for (char a = 'a'; a <= 'z'; ++a) {
+    for (char b = 'b'; b <= 'c'; ++b) stubborn.stopping.banned_phrases.push_back(std::string{a, b});
+  }
+  stubborn.sampling.temperature = 1.5;
+  stubborn.sampling.logit_bias = {{.token = kSpaceToken + 2, .bias = 6}, {.token = kSpaceToken + 3, .bias = 6}};
+  const Completion banned = run(*engine, stubborn);
+  EXPECT_EQ(banned.finish_reason, FinishReason::phrase_ban);
+  EXPECT_EQ(std::ranges::count(stubborn.stopping.banned_phrases, banned.matched), 1);
+  EXPECT_EQ(banned.condition, "1000 phrases were taken back before");
+  EXPECT_EQ(engine->stats().rollbacks, 1001);
+  met.insert(banned.finish_reason);
+  Request cancelled = plain_text(8, 2);
+  cancelled.on_text = [](std::string_view) { return false; };
+  met.insert(engine->generate(cancelled)->finish_reason);
+  // An error is no completion: its sentence comes instead.
+  met.insert(FinishReason::error);
+  for (int i = 0; i <= static_cast<int>(FinishReason::error); ++i) {
+    EXPECT_TRUE(met.contains(static_cast<FinishReason>(i))) << finish_reason_name(static_cast<FinishReason>(i));
+  }
+}
+
+TEST(EngineStop, SeedsOfSeveralCompletionsGoRound) {
+  const auto engine = make_engine(tiny());
+  const auto results = engine->generate_n(plain_text(4, std::numeric_limits<int64_t>::max()), 3);
+  ASSERT_TRUE(results) << results.error().message;
+  EXPECT_EQ((*results)[0].seed, static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+  EXPECT_EQ((*results)[1].seed, 0u);
+  EXPECT_EQ((*results)[2].seed, 1u);
 }
 
 TEST(EngineStop, SeveralCompletionsWithBansAndPromptScores) {

@@ -189,6 +189,9 @@ Status write_tiny_model(const std::string& path, const TinyModel& tiny) {
     if (m.name == "token_embd.weight" && tiny.nan_token >= 0) {
       std::fill_n(values.begin() + tiny.nan_token * kDim, kDim, std::numeric_limits<float>::quiet_NaN());
     }
+    if (m.name == "output.weight" && tiny.nan_logit >= 0) {
+      std::fill_n(values.begin() + tiny.nan_logit * kDim, kDim, std::numeric_limits<float>::quiet_NaN());
+    }
     LINNET_CHECK(writer.write(std::as_bytes(std::span(values))));
   }
   return writer.finish();

@@ -20,6 +20,7 @@ struct TinyModel {
   int64_t context = 2048;
   int64_t window = 0;
   int32_t nan_token = -1;  // the token whose embedding is NaN, or none: prompts with it have no finite logits
+  int32_t nan_logit = -1;  // the token whose logit is always NaN, or none
   KvType kv_type = KvType::f16;
   TinyFamily family = TinyFamily::llama;
 };

@@ -723,13 +723,15 @@ TEST(GrammarCache, KeepsByUseAndBytes) {
   }
   EXPECT_EQ(*get(1), *first);
   EXPECT_EQ(compiled, 99);
-  EXPECT_LT(cache.count(), 90u);
-  EXPECT_LE(cache.memory(), 200'000u);
+  EXPECT_LT(cache.numbers().count, 90);
+  EXPECT_LE(cache.numbers().bytes, 200'000);
   ASSERT_TRUE(get(2));
   EXPECT_EQ(compiled, 100);
   const auto bad = cache.get("bad", [&] { return parse_gbnf("root", &vocabulary); });
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().code, Code::grammar_syntax);
+  EXPECT_EQ(cache.numbers().misses, 101);  // the refused one, too
+  EXPECT_EQ(cache.numbers().hits, 1 + 98 + 1);
 }
 
 }  // namespace
