@@ -308,8 +308,8 @@ def overlap(texts, count):
         ("its first 12 words again, default sampling", [(free, f"{s}\n\n{h}") for s, h in zip(stories, heads)]),
         ("its first 12 words again, temp 0.3 without penalties",
          [(free + plain, f"{s}\n\n{h}") for s, h in zip(stories, heads)]),
-        ("the model has to write another story (`--choice`)", forced(others)),
-        ("it has to write the same again", forced(stories)),
+        ("another story, forced", forced(others)),
+        ("the same story, forced", forced(stories)),
     ] + [(f"the same with one word of {n} changed", forced([edited(s, o, n) for s, o in zip(stories, others)]))
          for n in (32, 16, 8)]
     rows = []
@@ -330,7 +330,7 @@ def overlap(texts, count):
             where = f"{statistics.median(cuts):.0f} ({min(cuts)} to {max(cuts)})" if cuts else "-"
             rows.append([title, threshold, f"{len(cuts)} of {count}", where, f"{sum(again)} of {count}",
                          f"{right} of {sum(again)}" if any(again) else "-", len(cuts) - right])
-    table(["behind a story", "`context_overlap`", "fired", "after tokens: median (range)",
+    table(["behind the story", "`context_overlap`", "fired", "after tokens: median (range)",
            f"{SAME} tokens in a row from the prompt", "of those: fired", "others: fired"], rows)
 
 
