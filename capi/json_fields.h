@@ -1,4 +1,5 @@
-// Reads JSON objects whose members are known: of the right type, and none that nobody knows.
+// Reads JSON objects whose members are known: of the right type, and none that nobody knows. What is wrong is an error,
+// or, for those who would rather have the rest, left out and listed.
 #pragma once
 
 #include <functional>
@@ -12,18 +13,39 @@
 
 namespace linnet {
 
-// `where` is the place of the value, for messages: "stopping.dynamic_timeout.base_ms".
-using ReadJson = std::function<Status(const Json& value, const std::string& where)>;
+// A member or element that was left out: where it stands, and why.
+struct SkippedJsonPart {
+  std::string name;  // as Place::name
+  Error error;
+};
+using SkippedJson = std::vector<SkippedJsonPart>;
+
+// Where a value stands, and what happens to parts of it that are wrong.
+struct Place {
+  std::string name;                // for messages: "stopping.dynamic_timeout.base_ms", "logit_bias[2]"
+  SkippedJson* skipped = nullptr;  // null: the first thing that is wrong is the error
+
+  Place member(std::string_view key) const { return {fmt::format("{}.{}", name, key), skipped}; }
+  Place element(size_t index) const { return {fmt::format("{}[{}]", name, index), skipped}; }
+};
+
+using ReadJson = std::function<Status(const Json& value, const Place& place)>;
 
 struct JsonField {
   std::string_view key;
   ReadJson read;
 };
 
-// option_type for anything but an object, option_unknown for a member without a field.
-Status read_fields(const Json& json, const std::string& where, std::initializer_list<JsonField> fields);
-// Calls read for each element; option_type for anything but an array.
-Status read_elements(const Json& json, const std::string& where, const ReadJson& read);
+// option_type for anything but an object. Members without a field are option_unknown, or skipped.
+Status read_fields(const Json& json, const Place& place, std::initializer_list<JsonField> fields);
+// Calls read for each element, and skips those that it refuses where that is wanted; option_type for anything but an
+// array. What read has changed before it refused stays changed: let it change nothing.
+Status read_elements(const Json& json, const Place& place, const ReadJson& read);
+// The value without the parts that were skipped; its own name is that of the place it was read from.
+std::string json_without(const Json& json, const std::string& name, const SkippedJson& skipped);
+
+// A text of somebody else in a message: escaped, and cut where it is long.
+std::string shown_text(std::string_view text);
 
 ReadJson into(bool& value);
 ReadJson into(double& value);

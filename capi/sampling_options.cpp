@@ -10,16 +10,15 @@ namespace {
 
 constexpr double kBanned = -std::numeric_limits<double>::infinity();
 
-Result<double> bias_of(const Json& value, std::string_view where) {
+Result<double> bias_of(const Json& value, const Place& place) {
   if (value.is_number()) return value.number();
   if (value.is_boolean() && !*value.boolean()) return kBanned;
-  return fail(Code::option_type, "logit_bias{} is {}, expected a number, or false to ban the token", where,
+  return fail(Code::option_type, "{} is {}, expected a number, or false to ban the token", place.name,
               value.type_name());
 }
 
 // An element [token or text, bias], or {"token": ..., "bias": ...}.
-Result<LogitBias> bias_pair(const Json& element, size_t index) {
-  const std::string where = fmt::format("[{}]", index);
+Status read_bias_pair(const Json& element, const Place& place, std::vector<LogitBias>& biases) {
   const Json* token = element.find("token");
   const Json* bias = element.find("bias");
   if (element.is_array() && element.elements().size() == 2) {
@@ -27,39 +26,50 @@ Result<LogitBias> bias_pair(const Json& element, size_t index) {
     bias = &element.elements()[1];
   }
   if (!token || !bias)
-    return fail(Code::option_type, "logit_bias{} is {}, expected [token, bias]", where, element.type_name());
+    return fail(Code::option_type, "{} is {}, expected [token, bias]", place.name, element.type_name());
   LogitBias made;
-  LINNET_TRY(made.bias, bias_of(*bias, where));
+  LINNET_TRY(made.bias, bias_of(*bias, place));
   if (token->is_string()) {
     made.text = std::string(*token->string());
-    if (made.text.empty()) return fail(Code::option_range, "logit_bias{} names an empty text", where);
-    return made;
+    if (made.text.empty()) return fail(Code::option_range, "{} names an empty text", place.name);
+  } else {
+    if (!token->is_integer() || !token->integer() || *token->integer() < 0 || *token->integer() > (1 << 30))
+      return fail(Code::option_range, "{} has no token id or text in front (found {}), expected [token, bias]",
+                  place.name, shown_text(JsonWriter().value(*token).text()));
+    made.token = static_cast<int32_t>(*token->integer());
   }
-  if (!token->is_integer() || !token->integer() || *token->integer() < 0 || *token->integer() > (1 << 30)) {
-    return fail(Code::option_range, "logit_bias{} has no token id or text in front (found {}), expected [token, bias]",
-                where, JsonWriter().value(*token).text());
-  }
-  made.token = static_cast<int32_t>(*token->integer());
-  return made;
+  biases.push_back(std::move(made));
+  return {};
 }
 
-Result<std::vector<LogitBias>> logit_biases(const std::string& text) {
+// A member "token id or text": bias.
+Status read_bias_member(const std::string& key, const Json& value, const Place& place, std::vector<LogitBias>& biases) {
+  if (key.empty()) return fail(Code::option_range, "logit_bias has an empty key, expected a token id or a text");
+  LogitBias made;
+  LINNET_TRY(made.bias, bias_of(value, place));
+  const auto [end, problem] = std::from_chars(key.data(), key.data() + key.size(), made.token);
+  if (problem != std::errc() || end != key.data() + key.size()) {
+    made.token = -1;
+    made.text = key;
+  }
+  biases.push_back(std::move(made));
+  return {};
+}
+
+Result<std::vector<LogitBias>> logit_biases(const std::string& text, SkippedJson* skipped) {
   LINNET_TRY(const Json json, parse_json(text));
+  const Place place = {"logit_bias", skipped};
   std::vector<LogitBias> biases;
-  for (size_t i = 0; i < json.elements().size(); ++i) {
-    LINNET_TRY(LogitBias made, bias_pair(json.elements()[i], i));
-    biases.push_back(std::move(made));
+  if (json.is_array()) {
+    LINNET_CHECK(read_elements(
+        json, place, [&](const Json& element, const Place& at) { return read_bias_pair(element, at, biases); }));
   }
   for (const auto& [key, value] : json.members()) {
-    LogitBias made;
-    LINNET_TRY(made.bias, bias_of(value, fmt::format(".{}", key)));
-    const auto [end, problem] = std::from_chars(key.data(), key.data() + key.size(), made.token);
-    if (problem != std::errc() || end != key.data() + key.size()) {
-      made.token = -1;
-      made.text = key;
-    }
-    if (key.empty()) return fail(Code::option_range, "logit_bias has an empty key, expected a token id or a text");
-    biases.push_back(std::move(made));
+    const Place at = place.member(key);
+    const Status status = read_bias_member(key, value, at, biases);
+    if (status) continue;
+    if (!skipped) return status.error();
+    skipped->push_back({at.name, status.error()});
   }
   return biases;
 }
@@ -104,7 +114,7 @@ Result<GrammarSource> grammar_source(const Options& o) {
   return source;
 }
 
-Result<SamplingParams> plain_params(const Options& o) {
+Result<SamplingParams> plain_params(const Options& o, SkippedJson* skipped = nullptr) {
   SamplingParams p{.temperature = o.temp,
                    .dynatemp_range = o.dynatemp_range,
                    .dynatemp_exponent = o.dynatemp_exponent,
@@ -134,7 +144,7 @@ Result<SamplingParams> plain_params(const Options& o) {
                    .custom_parameters = o.custom_parameters.text,
                    .min_keep = static_cast<int32_t>(o.min_keep),
                    .seed = o.seed};
-  LINNET_TRY(p.logit_bias, logit_biases(o.logit_bias.text));
+  LINNET_TRY(p.logit_bias, logit_biases(o.logit_bias.text, skipped));
   LINNET_TRY(p.grammar, grammar_source(o));
   return p;
 }
@@ -154,7 +164,7 @@ Result<StepSpec> step_spec(const Json& element, const Options& base, size_t inde
     if (!known || row->key == "chain" || row->key == "samplers") {
       return fail(Code::option_unknown,
                   "chain[{}] ({}) has the key \"{}\", which no step knows; `linnet options` lists them", index,
-                  *type->string(), key);
+                  shown_text(*type->string()), shown_text(key));
     }
     LINNET_CHECK(set_option(own, *row, value));
   }
@@ -183,8 +193,8 @@ std::vector<std::string> ordered_steps(const Options& o) {
 
 }  // namespace
 
-Result<SamplingParams> sampling_params(const Options& o) {
-  LINNET_TRY(SamplingParams params, plain_params(o));
+Result<SamplingParams> sampling_params(const Options& o, SkippedJson* skipped) {
+  LINNET_TRY(SamplingParams params, plain_params(o, skipped));
   LINNET_TRY(const Json chain, parse_json(o.chain.text));
   if (!chain.elements().empty() && !o.samplers.empty())
     return fail(Code::option_range, "both chain and samplers are given, expected one of them: chain says everything");

@@ -10,7 +10,7 @@ namespace {
 // The usual threshold of a client that only says "repetition_detection": true.
 constexpr double kUsualRepetition = 0.8;
 
-Status read_trigger_type(const Json& json, const std::string& where, Trigger& trigger) {
+Status read_trigger_type(const Json& json, const Place& place, Trigger& trigger) {
   std::optional<Trigger::Type> type;
   if (json.is_string()) type = trigger_type(*json.string());
   // Clients that know the names' numbers send these.
@@ -18,22 +18,21 @@ Status read_trigger_type(const Json& json, const std::string& where, Trigger& tr
     type = static_cast<Trigger::Type>(*json.integer());
   }
   if (!type) {
-    return fail(Code::option_range, "{} is {}, expected token, word, pattern or pattern_full", where,
-                JsonWriter().value(json).text());
+    return fail(Code::option_range, "{} is {}, expected token, word, pattern or pattern_full", place.name,
+                shown_text(JsonWriter().value(json).text()));
   }
   trigger.type = *type;
   return {};
 }
 
-Status read_trigger(const Json& json, const std::string& where, std::vector<Trigger>& triggers) {
+Status read_trigger(const Json& json, const Place& place, std::vector<Trigger>& triggers) {
   Trigger trigger;
-  LINNET_CHECK(read_fields(
-      json, where,
-      {{"type", [&](const Json& v, const std::string& place) { return read_trigger_type(v, place, trigger); }},
-       {"value", into(trigger.value)},
-       {"token", into(trigger.token)}}));
+  LINNET_CHECK(read_fields(json, place,
+                           {{"type", [&](const Json& v, const Place& at) { return read_trigger_type(v, at, trigger); }},
+                            {"value", into(trigger.value)},
+                            {"token", into(trigger.token)}}));
   if (!json.find("type"))
-    return fail(Code::option_type, "{} has no type, expected one of token, word, pattern, pattern_full", where);
+    return fail(Code::option_type, "{} has no type, expected one of token, word, pattern, pattern_full", place.name);
   triggers.push_back(std::move(trigger));
   return {};
 }
@@ -42,38 +41,43 @@ void add_patterns(std::vector<Trigger>& triggers, const std::vector<std::string>
   for (const std::string& pattern : patterns) triggers.push_back({.type = Trigger::Type::pattern, .value = pattern});
 }
 
-Status read_token_condition(const Json& json, const std::string& where, std::vector<int32_t>& ids) {
-  if (!json.is_object()) return into(ids.emplace_back())(json, where);
+Status read_token_condition(const Json& json, const Place& place, std::vector<int32_t>& ids) {
   int32_t id = -1;
+  if (!json.is_object()) {
+    LINNET_CHECK(into(id)(json, place));
+    ids.push_back(id);
+    return {};
+  }
   std::string mode = "stop_on_token";
-  LINNET_CHECK(read_fields(json, where, {{"token_id", into(id)}, {"mode", into(mode)}}));
+  LINNET_CHECK(read_fields(json, place, {{"token_id", into(id)}, {"mode", into(mode)}}));
   if (mode != "stop_on_token")
-    return fail(Code::option_range, "{}.mode is \"{}\", expected stop_on_token", where, mode);
+    return fail(Code::option_range, "{}.mode is \"{}\", expected stop_on_token", place.name, shown_text(mode));
   ids.push_back(id);
   return {};
 }
 
-Status read_pattern_condition(const Json& json, const std::string& where, std::vector<PatternCondition>& conditions) {
+Status read_pattern_condition(const Json& json, const Place& place, std::vector<PatternCondition>& conditions) {
   PatternCondition condition;
   std::string match = "partial";
   if (json.is_string()) {
     condition.pattern = std::string(*json.string());
   } else {
-    LINNET_CHECK(read_fields(json, where, {{"pattern", into(condition.pattern)}, {"match_type", into(match)}}));
+    LINNET_CHECK(read_fields(json, place, {{"pattern", into(condition.pattern)}, {"match_type", into(match)}}));
   }
   const auto type = pattern_match_type(match);
-  if (!type) return fail(Code::option_range, "{}.match_type is \"{}\", expected partial or full", where, match);
+  if (!type)
+    return fail(Code::option_range, "{}.match_type is \"{}\", expected partial or full", place.name, shown_text(match));
   condition.match = *type;
   conditions.push_back(std::move(condition));
   return {};
 }
 
-Status read_semantic_condition(const Json& json, const std::string& where, StopParams& p) {
+Status read_semantic_condition(const Json& json, const Place& place, StopParams& p) {
   std::string type;
   double threshold = -1;
-  LINNET_CHECK(read_fields(json, where, {{"type", into(type)}, {"threshold", into(threshold)}}));
+  LINNET_CHECK(read_fields(json, place, {{"type", into(type)}, {"threshold", into(threshold)}}));
   if (!json.find("threshold"))
-    return fail(Code::option_type, "{} has no threshold, expected a number above 0, at most 1", where);
+    return fail(Code::option_type, "{} has no threshold, expected a number above 0, at most 1", place.name);
   if (type == "repetition_detection") {
     p.repetition_detection = threshold;
   } else if (type == "completion_detection") {
@@ -82,16 +86,16 @@ Status read_semantic_condition(const Json& json, const std::string& where, StopP
     p.coherence_break = threshold;
   } else {
     return fail(Code::option_range,
-                "{}.type is \"{}\", expected completion_detection, repetition_detection or coherence_break", where,
-                type);
+                "{}.type is \"{}\", expected completion_detection, repetition_detection or coherence_break", place.name,
+                shown_text(type));
   }
   return {};
 }
 
-Status read_dynamic_timeout(const Json& json, const std::string& where, StopParams& p) {
+Status read_dynamic_timeout(const Json& json, const Place& place, StopParams& p) {
   if (json.members().empty()) return {};
   DynamicTimeout timeout;
-  LINNET_CHECK(read_fields(json, where,
+  LINNET_CHECK(read_fields(json, place,
                            {{"base_ms", into(timeout.base_ms)},
                             {"token_scale", into(timeout.token_scale)},
                             {"max_ms", into(timeout.max_ms)}}));
@@ -99,11 +103,11 @@ Status read_dynamic_timeout(const Json& json, const std::string& where, StopPara
   return {};
 }
 
-Status read_timeout_config(const Json& json, const std::string& where, StopParams& p) {
+Status read_timeout_config(const Json& json, const Place& place, StopParams& p) {
   bool enabled = true, adaptive = false;
   double most = 0;
   DynamicTimeout timeout;
-  LINNET_CHECK(read_fields(json, where,
+  LINNET_CHECK(read_fields(json, place,
                            {{"enabled", into(enabled)},
                             {"max_inference_time_ms", into(most)},
                             {"adaptive_timeout", into(adaptive)},
@@ -117,11 +121,11 @@ Status read_timeout_config(const Json& json, const std::string& where, StopParam
   return {};
 }
 
-Status read_semantic_stopping(const Json& json, const std::string& where, StopParams& p) {
+Status read_semantic_stopping(const Json& json, const Place& place, StopParams& p) {
   bool enabled = true, repetition = false;
   double completion = 0;
   int64_t count = 0;
-  LINNET_CHECK(read_fields(json, where,
+  LINNET_CHECK(read_fields(json, place,
                            {{"enabled", into(enabled)},
                             {"completion_confidence_threshold", into(completion)},
                             {"repetition_detection", into(repetition)},
@@ -133,9 +137,9 @@ Status read_semantic_stopping(const Json& json, const std::string& where, StopPa
   return {};
 }
 
-Status read_token_filters(const Json& json, const std::string& where, StopParams& p) {
+Status read_token_filters(const Json& json, const Place& place, StopParams& p) {
   std::vector<std::string> patterns;
-  LINNET_CHECK(read_fields(json, where,
+  LINNET_CHECK(read_fields(json, place,
                            {{"forbidden_tokens", into(p.forbidden_tokens)},
                             {"required_tokens", into(p.required_tokens)},
                             {"pattern_based_triggers", into(patterns)}}));
@@ -143,37 +147,34 @@ Status read_token_filters(const Json& json, const std::string& where, StopParams
   return {};
 }
 
-// Reads an option that is JSON, with its key as the place.
-Status read_json(const JsonText& option, std::string_view key, const ReadJson& read) {
+// Reads an option that is JSON.
+Status read_json(const JsonText& option, std::string_view key, SkippedJson* skipped, const ReadJson& read) {
   LINNET_TRY(const Json json, parse_json(option.text));
-  return read(json, fmt::format("stopping.{}", key));
+  return read(json, {fmt::format("stopping.{}", key), skipped});
 }
 
-ReadJson each(std::function<Status(const Json&, const std::string&)> read) {
-  return
-      [read = std::move(read)](const Json& json, const std::string& where) { return read_elements(json, where, read); };
+ReadJson each(ReadJson read) {
+  return [read = std::move(read)](const Json& json, const Place& place) { return read_elements(json, place, read); };
 }
 
 }  // namespace
 
-Result<std::vector<Trigger>> grammar_triggers(const Options& o) {
+Result<std::vector<Trigger>> grammar_triggers(const Options& o, SkippedJson* skipped) {
   std::vector<Trigger> triggers;
-  const auto read = [&](const Json& element, const std::string& place) {
-    return read_trigger(element, place, triggers);
-  };
-  const auto read_all = [&](const Json& json, const std::string& where) -> Status {
-    if (json.is_array()) return read_elements(json, where, read);
+  const auto read = [&](const Json& element, const Place& place) { return read_trigger(element, place, triggers); };
+  const auto read_all = [&](const Json& json, const Place& place) -> Status {
+    if (json.is_array()) return read_elements(json, place, read);
     bool enabled = true;
     std::vector<std::string> patterns;
-    LINNET_CHECK(read_fields(json, where, {{"enabled", into(enabled)}, {"patterns", into(patterns)}}));
+    LINNET_CHECK(read_fields(json, place, {{"enabled", into(enabled)}, {"patterns", into(patterns)}}));
     if (enabled) add_patterns(triggers, patterns);
     return {};
   };
-  LINNET_CHECK(read_json(o.grammar_triggers, "grammar_triggers", read_all));
+  LINNET_CHECK(read_json(o.grammar_triggers, "grammar_triggers", skipped, read_all));
   return triggers;
 }
 
-Result<StopParams> stop_params(const Options& o) {
+Result<StopParams> stop_params(const Options& o, SkippedJson* skipped) {
   StopParams p;
   p.max_tokens = o.max_tokens;
   p.min_tokens = o.min_tokens;
@@ -186,22 +187,24 @@ Result<StopParams> stop_params(const Options& o) {
   p.roles = o.roles;
   p.banned_phrases = o.banned_phrases;
   using J = const Json&;
-  using W = const std::string&;
-  LINNET_CHECK(read_json(o.token_conditions, "token_conditions",
+  using W = const Place&;
+  LINNET_CHECK(read_json(o.token_conditions, "token_conditions", skipped,
                          each([&](J j, W w) { return read_token_condition(j, w, p.token_conditions); })));
-  LINNET_CHECK(read_json(o.pattern_conditions, "pattern_conditions",
+  LINNET_CHECK(read_json(o.pattern_conditions, "pattern_conditions", skipped,
                          each([&](J j, W w) { return read_pattern_condition(j, w, p.pattern_conditions); })));
-  LINNET_CHECK(read_json(o.semantic_conditions, "semantic_conditions",
+  LINNET_CHECK(read_json(o.semantic_conditions, "semantic_conditions", skipped,
                          each([&](J j, W w) { return read_semantic_condition(j, w, p); })));
+  LINNET_CHECK(read_json(o.dynamic_timeout, "dynamic_timeout", skipped,
+                         [&](J j, W w) { return read_dynamic_timeout(j, w, p); }));
   LINNET_CHECK(
-      read_json(o.dynamic_timeout, "dynamic_timeout", [&](J j, W w) { return read_dynamic_timeout(j, w, p); }));
-  LINNET_CHECK(read_json(o.timeout_config, "timeout_config", [&](J j, W w) { return read_timeout_config(j, w, p); }));
+      read_json(o.timeout_config, "timeout_config", skipped, [&](J j, W w) { return read_timeout_config(j, w, p); }));
+  LINNET_CHECK(read_json(o.semantic_stopping, "semantic_stopping", skipped,
+                         [&](J j, W w) { return read_semantic_stopping(j, w, p); }));
   LINNET_CHECK(
-      read_json(o.semantic_stopping, "semantic_stopping", [&](J j, W w) { return read_semantic_stopping(j, w, p); }));
-  LINNET_CHECK(read_json(o.token_filters, "token_filters", [&](J j, W w) { return read_token_filters(j, w, p); }));
+      read_json(o.token_filters, "token_filters", skipped, [&](J j, W w) { return read_token_filters(j, w, p); }));
   // Of a lazy grammar, triggers start it instead of ending the text.
   if (o.grammar_lazy) return p;
-  LINNET_TRY(const std::vector<Trigger> triggers, grammar_triggers(o));
+  LINNET_TRY(const std::vector<Trigger> triggers, grammar_triggers(o, skipped));
   p.grammar_triggers.insert(p.grammar_triggers.end(), triggers.begin(), triggers.end());
   return p;
 }

@@ -85,7 +85,9 @@ void note_step(const SamplingParams& p, std::vector<std::string>& notes) {
   }
 }
 
-std::vector<std::string> find_notes(const SamplingParams& p) {
+}  // namespace
+
+std::vector<std::string> sampling_notes(const SamplingParams& p) {
   std::vector<std::string> notes;
   if (!p.chain.empty()) {
     for (const StepSpec& step : p.chain) {
@@ -106,6 +108,8 @@ std::vector<std::string> find_notes(const SamplingParams& p) {
   }
   return notes;
 }
+
+namespace {
 
 // The steps that a chain without explicit steps may have (steps that turn out neutral are left out).
 std::vector<std::string_view> default_steps(const SamplingParams& p) {
@@ -244,8 +248,8 @@ Result<Chain> Chain::create(const SamplingParams& params, const ChainInput& inpu
   LINNET_TRY(auto steps, params.chain.empty() ? default_chain(params, input) : explicit_chain(params, input));
   auto seed = uint64_t(params.seed);
   if (params.seed < 0) { LINNET_TRY(seed, choose_seed()); }
-  auto impl = std::make_unique<Impl>(seed, input.vocabulary.size(), input.scans, find_notes(params), std::move(steps),
-                                     std::vector<int32_t>(), Candidates(input.scans));
+  auto impl = std::make_unique<Impl>(seed, input.vocabulary.size(), input.scans, sampling_notes(params),
+                                     std::move(steps), std::vector<int32_t>(), Candidates(input.scans));
   impl->history.reserve(size_t(std::min<int64_t>(input.context, 4096)));
   return Chain(std::move(impl));
 }

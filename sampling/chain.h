@@ -34,6 +34,9 @@ namespace linnet {
 class CustomSamplers;
 class SamplerCache;
 
+// Remarks on parameters that are valid but have no effect together, one sentence each.
+std::vector<std::string> sampling_notes(const SamplingParams& params);
+
 // What a chain is made for, beside its parameters.
 struct ChainInput {
   const SamplingVocabulary& vocabulary;  // outlives the chain
@@ -95,8 +98,7 @@ class Chain {
   // The rows that describe the chain, in order, for status output and logs: "top_k(40)", ...
   std::vector<std::string> describe() const;
 
-  // Remarks on parameters that are valid but have no effect together, one sentence each.
-  const std::vector<std::string>& notes() const;
+  const std::vector<std::string>& notes() const;  // sampling_notes() of its parameters
 
  private:
   struct Impl;

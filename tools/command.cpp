@@ -37,17 +37,23 @@ void Command::keep(Status status) {
 }
 
 void Command::add_options(Arguments& args, std::initializer_list<OptionGroup> groups) {
-  const auto read_config = [this](const std::string& text) {
-    if (text.starts_with('{')) return keep(set_options_json(options_, text));
-    auto file = read_file(text);
-    keep(file ? set_options_json(options_, *file) : Status(file.error()));
-  };
-  args.option("--config", read_config, false,
+  const auto read = [this](const std::string& text) { keep(read_options(text)); };
+  args.option("--config", read, false,
               "options as a JSON object, or the name of a file that holds one; flags win over it")
       .type_name("JSON")
       .before_others();
   for (const OptionRow& row : option_rows())
     if (!row.flags.empty() && std::find(groups.begin(), groups.end(), row.group) != groups.end()) add_option(args, row);
+}
+
+// A person who mistypes a value wants to know before anything runs; a key without an effect is only remarked on.
+Status Command::read_options(const std::string& text) {
+  LINNET_TRY(const std::string json, json_or_file(text));
+  LINNET_TRY(const Config config, read_config(json, ConfigLayer::session, {.strictness = Strictness::values}));
+  for (const OptionRow& row : option_rows())
+    if (config.given[option_index(row)]) copy_option(row, config.values, options_);
+  warnings_.insert(warnings_.end(), config.warnings.begin(), config.warnings.end());
+  return {};
 }
 
 void Command::add_option(Arguments& args, const OptionRow& row) {
@@ -185,6 +191,12 @@ Status write_file(const std::string& path, std::string_view bytes) {
 
 Status write_floats(const std::string& path, std::span<const float> values) {
   return write_file(path, {reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+}
+
+Result<std::string> json_or_file(const std::string& text) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == text.npos || text[first] == '{') return text;
+  return read_file(text);
 }
 
 Result<std::string> read_stdin() {

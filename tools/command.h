@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "capi/config.h"
 #include "capi/options.h"
 #include "gguf/base/error.h"
 #include "runtime/engine.h"
@@ -33,6 +34,8 @@ class Command {
   bool json() const { return json_; }
   // The first option that was refused while the command line was read.
   const Status& problem() const { return problem_; }
+  // What --config had to warn of.
+  const std::vector<ConfigWarning>& warnings() const { return warnings_; }
 
  protected:
   // Adds the flags of the table's rows that belong to these groups, and --config.
@@ -42,7 +45,8 @@ class Command {
   void add_prompt(Arguments& args);                        // --prompt, --system, --raw
   void add_json(Arguments& args, const char* what);
 
-  void keep(Status status);  // while the command line is read; the first problem counts
+  Status read_options(const std::string& text);  // of --config
+  void keep(Status status);                      // while the command line is read; the first problem counts
 
   Result<std::string> model_path() const;
   Result<std::shared_ptr<const Model>> load_model() const;
@@ -64,6 +68,7 @@ class Command {
   std::string prompt_, system_;
   bool raw_ = false;
   Status problem_;
+  std::vector<ConfigWarning> warnings_;
 };
 
 std::vector<std::unique_ptr<Command>> all_commands();
@@ -79,6 +84,8 @@ Result<std::vector<int32_t>> parse_tokens(const std::string& text);
 Status write_file(const std::string& path, std::string_view bytes);
 // Little-endian float32.
 Status write_floats(const std::string& path, std::span<const float> values);
+// A JSON object, or the text of the file of this name.
+Result<std::string> json_or_file(const std::string& text);
 // All of standard input, as bytes.
 Result<std::string> read_stdin();
 // "-" means standard input.

@@ -24,5 +24,6 @@ std::unique_ptr<Command> make_template();
 std::unique_ptr<Command> make_record();
 std::unique_ptr<Command> make_sample();
 std::unique_ptr<Command> make_options();
+std::unique_ptr<Command> make_config();
 
 }  // namespace linnet

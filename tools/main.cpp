@@ -18,6 +18,7 @@ int report(const Error& error, bool json) {
 }
 
 int run_command(Command& command) {
+  for (const ConfigWarning& warning : command.warnings()) fmt::print(stderr, "warning: {}\n", warning.text());
   if (!command.problem()) {
     report(command.problem().error(), command.json());
     return command.problem().error().code == Code::option_type ? kUsage : kFailed;

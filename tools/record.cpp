@@ -12,14 +12,13 @@ namespace {
 
 // The options of these groups that are not the defaults, as a JSON object that sets them.
 std::string changed_options(const Options& options, std::initializer_list<OptionGroup> groups) {
+  const Options defaults;
   JsonWriter w;
   w.begin_object();
   for (const OptionRow& row : option_rows()) {
-    const std::string value = option_value(row, options);
-    if (std::find(groups.begin(), groups.end(), row.group) == groups.end() || value == option_value(row, Options()))
+    if (std::find(groups.begin(), groups.end(), row.group) == groups.end() || same_value(row, options, defaults))
       continue;
-    w.key(row.key);
-    std::holds_alternative<std::string Options::*>(row.member) ? w.value(value) : w.raw(value);
+    w.key(row.key).raw(option_json(row, options));
   }
   return w.end_object().text();
 }

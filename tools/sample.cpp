@@ -250,8 +250,9 @@ Status Sample::print(const std::vector<Kept>& kept, std::optional<int32_t> token
 
 // Called while the command line is read, before the flags that change what the run had.
 Status Sample::take_recording(const std::string& file) {
+  const Options defaults;
   for (const OptionRow& row : option_rows())
-    if (option_value(row, options_) != option_value(row, Options()))
+    if (!same_value(row, options_, defaults))
       return fail(Code::invalid_argument, "--recording comes after --config, whose {} it would undo; name it first",
                   row.key);
   LINNET_TRY(recording_, read_recording(file));

@@ -46,45 +46,6 @@ TEST(Options, RangesHold) {
   }
 }
 
-TEST(Options, JsonNestedFlatAndWrong) {
-  Options o;
-  ASSERT_TRUE(set_options_json(
-      o, R"({"sampling":{"temp":0.25,"top-k":7},"n_predict":9,"stop":["a","b"],"stopping":{"ignore_eos":true}})"));
-  EXPECT_EQ(o.temp, 0.25);
-  EXPECT_EQ(o.top_k, 7);
-  EXPECT_EQ(o.max_tokens, 9);
-  EXPECT_EQ(o.stop, (std::vector<std::string>{"a", "b"}));
-  EXPECT_TRUE(o.ignore_eos);
-  const struct {
-    const char* json;
-    Code code;
-  } wrong[] = {
-      {"", Code::json_syntax},
-      {"[]", Code::json_type},
-      {R"({"temp":)", Code::json_syntax},
-      {R"({"temprature":1})", Code::option_unknown},
-      {R"({"sampling":{"nothing":1}})", Code::option_unknown},
-      {R"({"sampling":3})", Code::option_unknown},
-      {R"({"temp":"hot"})", Code::option_type},
-      {R"({"temp":-1})", Code::option_range},
-      {R"({"top_k":1.5})", Code::option_type},
-      {R"({"top_k":1e300})", Code::option_type},
-      {R"({"stop":"x"})", Code::option_type},
-      {R"({"stop":[1]})", Code::option_type},
-      {R"({"ignore_eos":1})", Code::option_type},
-      {R"({"kv_type":"f64"})", Code::option_range},
-      {R"({"temp":1,"temp":2})", Code::json_syntax},
-  };
-  for (const auto& [json, code] : wrong) {
-    Options changed = o;
-    const auto status = set_options_json(changed, json);
-    ASSERT_FALSE(status) << json;
-    EXPECT_EQ(status.error().code, code) << json << ": " << status.error().message;
-    EXPECT_EQ(changed.temp, o.temp) << "a refused configuration changes nothing";
-  }
-  EXPECT_NE(set_options_json(o, R"({"temprature":1})").error().message.find("temperature"), std::string::npos);
-}
-
 TEST(Options, DocsPageIsTheTable) {
   std::ifstream in(LINNET_SOURCE_DIR "/docs/options.md");
   const std::string page(std::istreambuf_iterator<char>(in), {});

@@ -6,16 +6,15 @@
 #include <functional>
 #include <limits>
 
-#include "capi/options.h"
+#include "capi/config.h"
 #include "sampling/stop_engine.h"
 
 namespace linnet {
 namespace {
 
 Result<Request> request_of(std::string_view json) {
-  Options options;
-  LINNET_CHECK(set_options_json(options, json));
-  return make_request(options, {1, 2});
+  LINNET_TRY(const Config config, read_config(json, ConfigLayer::session, {.strictness = Strictness::strict}));
+  return make_request(config.values, {1, 2});
 }
 
 Request good(std::string_view json) {
