@@ -64,7 +64,8 @@ class Reader {
   Status read_option(const OptionRow& row, const Json& value, bool at_home, const std::string& pointer);
   Status take(const OptionRow& row, const Json& value, const std::string& pointer, Options& values);
   Status check_inside(const OptionRow& row, const std::string& pointer, Options& values);
-  Status warn(Kind kind, Code code, const std::string& pointer, std::string sentence);
+  // `instead`: what happens where this is no error.
+  Status warn(Kind kind, Code code, const std::string& pointer, std::string sentence, std::string_view instead = "");
   bool keeps(const OptionRow& row, const Json& value) const;
 
   ConfigLayer layer_;
@@ -75,12 +76,13 @@ class Reader {
   bool refused_ = false;  // an error that ends the reading was returned
 };
 
-Status Reader::warn(Kind kind, Code code, const std::string& pointer, std::string sentence) {
+Status Reader::warn(Kind kind, Code code, const std::string& pointer, std::string sentence, std::string_view instead) {
   ConfigWarning warning = {code, pointer, std::move(sentence)};
   if (rules_.strictness == Strictness::strict || (kind == Kind::value && rules_.strictness == Strictness::values)) {
     refused_ = true;
     return Error{code, warning.text()};
   }
+  if (!instead.empty()) warning.sentence += fmt::format("; {}", instead);
   if (config_.warnings.size() + 1 < kMostConfigWarnings) {
     config_.warnings.push_back(std::move(warning));
   } else {
@@ -95,16 +97,16 @@ Status Reader::read_text(std::string_view text) {
   if (std::all_of(text.begin(), text.end(), is_space)) return {};
   std::vector<std::string> duplicates;
   const auto json = parse_json(text, &duplicates);
-  if (!json) return warn(Kind::value, json.error().code, "", "nothing of it is read: " + json.error().message);
+  if (!json) return warn(Kind::value, json.error().code, "", json.error().message, "nothing of it is read");
   if (!json->is_object()) {
     return warn(Kind::value, Code::json_type, "",
-                fmt::format("the configuration is {}, expected an object of options; nothing of it is read",
-                            json->type_name()));
+                fmt::format("the configuration is {}, expected an object of options", json->type_name()),
+                "nothing of it is read");
   }
   look_for_strict(*json, true);
   for (const std::string& duplicate : duplicates) {
     LINNET_CHECK(warn(Kind::key, Code::json_syntax, shown_text(duplicate),
-                      "this key stands twice in its object, expected once; the first one counts"));
+                      "this key stands twice in its object, expected once", "the first one counts"));
   }
   return read_members(*json, "", {}, "");
 }
@@ -142,7 +144,7 @@ Status Reader::read_members(const Json& object, const std::string& prefix, std::
       continue;
     }
     if (group) {
-      LINNET_CHECK(warn(Kind::value, Code::option_unknown, at,
+      LINNET_CHECK(warn(Kind::value, Code::option_type, at,
                         fmt::format("{} is {}, expected an object of options", group->name, value.type_name())));
       continue;
     }
@@ -169,14 +171,14 @@ Status Reader::read_option(const OptionRow& row, const Json& value, bool at_home
   Status taken = take(row, value, pointer, read);
   if (taken) taken = check_inside(row, pointer, read);
   if (refused_) return taken;
-  if (!taken) return warn(Kind::value, taken.error().code, pointer, taken.error().message + "; it is left as it was");
+  if (!taken) return warn(Kind::value, taken.error().code, pointer, taken.error().message, "it is left as it was");
   const size_t index = option_index(row);
   if (config_.given[index]) {
     const bool replaces = at_home && !at_home_[index];
     if (!same_value(row, read, config_.values)) {
       LINNET_CHECK(warn(Kind::key, Code::json_syntax, pointer,
-                        fmt::format("{} is given here and at {}, expected once; the {} one counts", row.key,
-                                    config_.pointers[index], replaces ? "former" : "latter")));
+                        fmt::format("{} is given here and at {}, expected once", row.key, config_.pointers[index]),
+                        replaces ? "what stands here counts" : "what stands there counts"));
     }
     if (!replaces) return {};
   }
@@ -205,7 +207,7 @@ Status Reader::take(const OptionRow& row, const Json& value, const std::string& 
   if (!(number >= 0) || rules_.strictness != Strictness::lenient) return set;
   const double nearest = std::clamp(number, row.low, row.high);
   LINNET_CHECK(set_option(values, row, std::string_view(fmt::format("{}", nearest))));
-  return warn(Kind::value, Code::option_range, pointer, fmt::format("{}; {} is taken", set.error().message, nearest));
+  return warn(Kind::value, Code::option_range, pointer, set.error().message, fmt::format("{} is taken", nearest));
 }
 
 // Of an option that is JSON: what is wrong inside is taken out, or the option is left as it was.
@@ -216,7 +218,7 @@ Status Reader::check_inside(const OptionRow& row, const std::string& pointer, Op
   const Status checked = check_json_option(row, values, &skipped);
   for (const SkippedJsonPart& part : skipped) {
     LINNET_CHECK(warn(part.error.code == Code::option_unknown ? Kind::key : Kind::value, part.error.code,
-                      pointer + pointer_inside(part.name, row.key), part.error.message + "; it is left out"));
+                      pointer + pointer_inside(part.name, row.key), part.error.message, "it is left out"));
   }
   if (!checked || skipped.empty()) return checked;
   LINNET_TRY(const Json json, parse_json((values.*(*member)).text));

@@ -53,6 +53,7 @@ Status ConfigLayers::read(ConfigLayer layer, std::string_view text, const Config
     const ConfigLayer last = last_layer(row.group);
     if (!config.given[index] || layer <= last || row.key == "strict") continue;
     config.given[index] = false;
+    std::erase_if(found, [&](const ConfigWarning& w) { return w.pointer == config.pointers[index]; });
     if (same_value(row, config.values, next.options_)) continue;
     ConfigWarning warning = {
         Code::option_unknown, config.pointers[index],

@@ -9,10 +9,7 @@ namespace linnet {
 namespace {
 
 Error wrong_type(const Json& value, const Place& place, std::string_view expected) {
-  const std::string found = value.is_array() || value.is_object() ? std::string(value.type_name())
-                            : value.is_string()                   ? "\"" + shown_text(*value.string()) + "\""
-                                                                  : JsonWriter().value(value).text();
-  return fail(Code::option_type, "{} is {}, expected {}", place.name, found, expected);
+  return fail(Code::option_type, "{} is {}, expected {}", place.name, shown_json(value), expected);
 }
 
 template <class Integer>
@@ -103,6 +100,11 @@ std::string json_without(const Json& json, const std::string& name, const Skippe
   JsonWriter w;
   write_without(w, json, {name}, names);
   return w.text();
+}
+
+std::string shown_json(const Json& json) {
+  if (json.is_array() || json.is_object()) return std::string(json.type_name());
+  return json.is_string() ? "\"" + shown_text(*json.string()) + "\"" : JsonWriter().value(json).text();
 }
 
 std::string shown_text(std::string_view text) {

@@ -46,6 +46,7 @@ std::string json_without(const Json& json, const std::string& name, const Skippe
 
 // A text of somebody else in a message: escaped, and cut where it is long.
 std::string shown_text(std::string_view text);
+std::string shown_json(const Json& json);  // numbers and texts as they are, of others the type
 
 ReadJson into(bool& value);
 ReadJson into(double& value);

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "capi/option_names.h"
 #include "gguf/base/json.h"
+#include "sampling/vocabulary.h"
 
 namespace linnet {
 namespace {
@@ -220,8 +222,9 @@ Status check_json_option(const OptionRow& row, const Options& options, SkippedJs
   Options alone;
   copy_option(row, options, alone);
   LINNET_CHECK(sampling_params(alone, skipped));
-  LINNET_CHECK(stop_params(alone, skipped));
-  return {};
+  LINNET_TRY(const StopParams stop, stop_params(alone, skipped));
+  // Which tokens a model has is not known here.
+  return stop.check(PlainVocabulary(std::numeric_limits<int32_t>::max()));
 }
 
 Result<Request> make_request(const Options& o, std::vector<int32_t> prompt) {

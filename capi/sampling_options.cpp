@@ -3,6 +3,7 @@
 #include <charconv>
 #include <limits>
 
+#include "capi/option_rules.h"
 #include "capi/options.h"
 
 namespace linnet {
@@ -35,7 +36,7 @@ Status read_bias_pair(const Json& element, const Place& place, std::vector<Logit
   } else {
     if (!token->is_integer() || !token->integer() || *token->integer() < 0 || *token->integer() > (1 << 30))
       return fail(Code::option_range, "{} has no token id or text in front (found {}), expected [token, bias]",
-                  place.name, shown_text(JsonWriter().value(*token).text()));
+                  place.name, shown_json(*token));
     made.token = static_cast<int32_t>(*token->integer());
   }
   biases.push_back(std::move(made));
@@ -157,6 +158,16 @@ Result<StepSpec> step_spec(const Json& element, const Options& base, size_t inde
                 element.is_object() ? "an object without one" : element.type_name());
   }
   Options own = base;
+  // A step with a regex, say, does not mean the grammar of the others too.
+  const Options defaults;
+  for (const auto& family : exclusive_options()) {
+    const auto names = [&](const OptionRow* row) {
+      return std::any_of(element.members().begin(), element.members().end(),
+                         [&](const Json::Member& member) { return find_option(member.key) == row; });
+    };
+    if (std::none_of(family.begin(), family.end(), names)) continue;
+    for (const OptionRow* row : family) copy_option(*row, defaults, own);
+  }
   for (const auto& [key, value] : element.members()) {
     if (key == "type") continue;
     const OptionRow* row = find_option(key);

@@ -19,7 +19,7 @@ Status read_trigger_type(const Json& json, const Place& place, Trigger& trigger)
   }
   if (!type) {
     return fail(Code::option_range, "{} is {}, expected token, word, pattern or pattern_full", place.name,
-                shown_text(JsonWriter().value(json).text()));
+                shown_json(json));
   }
   trigger.type = *type;
   return {};
