@@ -15,7 +15,7 @@ Error wrong_type(const Json& value, const Place& place, std::string_view expecte
 template <class Integer>
 ReadJson whole_number(Integer& value) {
   return [&value](const Json& json, const Place& place) -> Status {
-    constexpr double kMost = std::min<double>(9007199254740992.0, std::numeric_limits<Integer>::max());
+    constexpr double kMost = std::min(9007199254740992.0, static_cast<double>(std::numeric_limits<Integer>::max()));
     const double number = json.is_number() ? *json.number() : std::nan("");
     if (!(number == std::floor(number) && std::abs(number) <= kMost)) return wrong_type(json, place, "a whole number");
     value = static_cast<Integer>(number);
