@@ -117,10 +117,10 @@ void AdaptiveP::apply(Candidates& c) {
     return;
   }
   const double aim = std::clamp(2 * target - weighted.value() / total.value(), 0.0, 1.0);
-  logits.clear();
-  for (const double x : p) {
-    const double distance = std::abs(x - aim) / 0.3;
-    logits.push_back(float(5 - 10 * distance * distance / (1 + distance)));
+  logits.resize(p.size());
+  for (size_t i = 0; i < p.size(); ++i) {
+    const double distance = std::abs(p[i] - aim) / 0.3;
+    logits[i] = float(5 - 10 * distance * distance / (1 + distance));
   }
   c.set_list(logits);
   c.settle();

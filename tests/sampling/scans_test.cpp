@@ -19,7 +19,7 @@ std::vector<Scans> backends() {
   const KernelList list = all_kernels();
   for (int32_t i = 0; i < list.count; ++i) {
     const Kernels& k = *list.items[i];
-    if (k.supported()) result.push_back({k.max, k.above, k.sum_exp});
+    if (k.supported()) result.push_back({k.max, k.above, k.sum_exp, k.exp});
   }
   return result;
 }
