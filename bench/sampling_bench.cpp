@@ -155,7 +155,9 @@ void add_steps(const std::string& name, Scans scans) {
   both("xtc(0.1)", [](C& c) { Xtc{1, 0.1, 1, 1}.apply(c); });
   both("temperature", [](C& c) { Temperature{0.7f}.apply(c); });
   both("dynatemp", [](C& c) { DynamicTemperature{0.8, 0.4, 1}.apply(c); });
-  both("infill", [step = Infill{&texts(), std::make_shared<TextOrder>(texts())}](C& c) mutable { step.apply(c); });
+  const auto text_order = std::make_shared<TextOrder>(texts());
+  (void)text_order->places();  // made once for a vocabulary
+  both("infill", [step = Infill{&texts(), text_order}](C& c) mutable { step.apply(c); });
   both("dist", [](C& c) { Dist{}.apply(c); });
   both("mirostat1", [step = Mirostat1{5, 0.1, Tracked(10)}](C& c) mutable { step.apply(c); });
   both("mirostat2", [step = Mirostat2{5, 0.1, Tracked(10)}](C& c) mutable { step.apply(c); });

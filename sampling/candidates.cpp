@@ -317,7 +317,6 @@ std::span<const double> Candidates::probabilities() {
   make_list();
   probabilities_.clear();
   double total = 0;
-  probabilities_.reserve(list_.size());
   with_exps([&](float, float e) {
     probabilities_.push_back(double(e));
     total += double(e);
@@ -373,7 +372,6 @@ void Candidates::keep_above(float threshold, int64_t min_keep) {
 
 uint64_t Candidates::weigh_list() {
   weights_.clear();
-  weights_.reserve(list_.size());
   uint64_t total = 0;
   with_exps([&](float, float e) {
     weights_.push_back(to_weight(e));
@@ -459,6 +457,7 @@ Candidates::Weighed Candidates::last_of_fewest(const Rank& rank_of, double lowes
     }
   }
   weighed_.clear();
+  weighed_.reserve(weights_.capacity());  // so that it grows when the list does, whatever the groups are
   for (size_t i = 0; i < list_.size(); ++i) {
     if (!many || group_of(i) == chosen) weighed_.push_back({rank_of(i), list_[i].id, weights_[i]});
   }
