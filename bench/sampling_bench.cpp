@@ -70,7 +70,7 @@ auto make_dry() {
   return [dry = *Dry::make({params, vocabulary, 4096})](Candidates& c) mutable { dry.apply(c); };
 }
 
-Scans scans_of(const Kernels& k) { return {k.max, k.above, k.sum_exp}; }
+Scans scans_of(const Kernels& k) { return {k.max, k.above, k.sum_exp, k.exp}; }
 
 void run_chain(benchmark::State& state, SamplingParams params, Scans scans) {
   const PlainVocabulary vocabulary(kTokens);
@@ -148,14 +148,16 @@ void add_steps(const std::string& name, Scans scans) {
   add("top_n_sigma(1) of the row", nothing, [](C& c) { TopNSigma{1}.apply(c); });
   add("top_k(40) of the row", nothing, k40);
   add("top_k(1000) of the row", nothing, [](C& c) { TopK{1000}.apply(c); });
-  both("tfs_z(0.95)", [step = TailFree{0.95, 1}](C& c) mutable { step.apply(c); });
+  both("tfs_z(0.95)", [step = TailFree{0.95, 1}](C& c) { step.apply(c); });
   both("typical_p(0.95)", [step = Typical{0.95, 1}](C& c) mutable { step.apply(c); });
   both("top_p(0.95)", [](C& c) { TopP{0.95, 1}.apply(c); });
   both("min_p(0.05)", [](C& c) { MinP{0.05, 1}.apply(c); });
   both("xtc(0.1)", [](C& c) { Xtc{1, 0.1, 1, 1}.apply(c); });
   both("temperature", [](C& c) { Temperature{0.7f}.apply(c); });
   both("dynatemp", [](C& c) { DynamicTemperature{0.8, 0.4, 1}.apply(c); });
-  both("infill", [step = Infill{&texts()}](C& c) mutable { step.apply(c); });
+  const auto text_order = std::make_shared<TextOrder>(texts());
+  (void)text_order->places();  // made once for a vocabulary
+  both("infill", [step = Infill{&texts(), text_order}](C& c) mutable { step.apply(c); });
   both("dist", [](C& c) { Dist{}.apply(c); });
   both("mirostat1", [step = Mirostat1{5, 0.1, Tracked(10)}](C& c) mutable { step.apply(c); });
   both("mirostat2", [step = Mirostat2{5, 0.1, Tracked(10)}](C& c) mutable { step.apply(c); });

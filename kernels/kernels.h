@@ -362,7 +362,8 @@ struct Kernels {
   // Writes the indices with x[i] >= threshold in order; returns how many there are (which may exceed capacity: only the
   // first `capacity` are written).
   int64_t (*above)(const float* x, int64_t n, float threshold, int32_t* ids, int64_t capacity);
-  float (*sum_exp)(const float* x, int64_t n, float shift);  // sum of exp(x - shift), 32 lanes and the tree
+  float (*sum_exp)(const float* x, int64_t n, float shift);       // sum of exp(x - shift), 32 lanes and the tree
+  void (*exp)(const float* x, int64_t n, float shift, float* y);  // y[i] = exp(x[i] - shift); y may be x
 
   // The yardstick for matrix products: does `rounds` rounds of int8 multiply-adds from registers on the calling thread;
   // returns the operations done (a multiply-add is 2).

@@ -166,7 +166,7 @@ Status Engine::Impl::prepare(Job& job, const Request& r) {
   LINNET_CHECK(in_range("prompt_probs", r.prompt_probs, -1, model->facts.vocab));
   const Kernels& k = forward->kernels();
   const ChainInput chain_input{
-      model->tokenizer(), context, {k.max, k.above, k.sum_exp}, &sampler_cache, options.custom_samplers.get()};
+      model->tokenizer(), context, {k.max, k.above, k.sum_exp, k.exp}, &sampler_cache, options.custom_samplers.get()};
   LINNET_TRY(job.chain, Chain::create(r.sampling, chain_input));
   if (!job.chain->selects()) {
     return fail(

@@ -45,7 +45,7 @@ void Job::mask(std::span<float> logits, const Tokenizer& tokenizer) {
 void Job::look(std::span<float> logits, const Kernels& k, const Tokenizer& tokenizer) {
   const StopEngine::Needs needs = stop->needs();
   if (!needs.entropy && !needs.eog_probability) return;
-  Candidates candidates({k.max, k.above, k.sum_exp});
+  Candidates candidates({k.max, k.above, k.sum_exp, k.exp});
   if (!candidates.begin(logits, 0, 0)) return;  // not with a row that Step has looked at
   if (needs.entropy) entropy = candidates.entropy();
   if (!needs.eog_probability) return;

@@ -15,7 +15,7 @@ RowScores score_logits(const Kernels& k, std::span<const float> logits, int32_t 
   RowScores scores{logprob(logits[static_cast<size_t>(token)]), {}};
   if (most <= 0) return scores;
   std::vector<float> row(logits.begin(), logits.end());
-  Candidates candidates({k.max, k.above, k.sum_exp});
+  Candidates candidates({k.max, k.above, k.sum_exp, k.exp});
   if (!candidates.begin(row, 0, 0)) return scores;
   for (const Candidate& c : candidates.leading(static_cast<size_t>(most)))
     scores.top.push_back({c.id, logprob(c.logit)});

@@ -1,15 +1,16 @@
 #include "sampling/candidates.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <iterator>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "gguf/base/math.h"
 #include "sampling/philox.h"
+#include "sampling/sort_numbers.h"
 
 namespace linnet {
 namespace {
@@ -23,7 +24,11 @@ constexpr float kLowest = std::numeric_limits<float>::lowest();  // of the finit
 
 // <= 2^40; vocabularies are below 2^23 (Chain::create), so sums stay below 2^63.
 uint64_t to_weight(float relative) { return uint64_t(int64_t(relative * 0x1p40f)); }
-uint64_t weight(float logit, float max) { return to_weight(math::exp(logit - max)); }
+
+// Ranks are natural logarithms of probabilities but for a constant; what they are grouped by is 1/16 of a unit, up to 64.
+constexpr size_t kGroups = 1024;
+constexpr double kGroupsPerUnit = 16;
+constexpr size_t kMany = 2048;  // below, groups do not pay
 
 // random / 2^64 of a total, rounded down: less than the total.
 uint64_t portion(uint64_t random, uint64_t total) {
@@ -36,6 +41,7 @@ uint64_t portion(uint64_t random, uint64_t total) {
 Candidates::Candidates(const Scans& scans) : scans_(scans) {
   list_.reserve(kReserved);
   order_.reserve(kReserved);
+  weights_.reserve(kReserved);
   weighed_.reserve(kReserved);
 }
 
@@ -174,21 +180,36 @@ int64_t Candidates::count() const {
   return std::count_if(row_.begin(), row_.end(), [](float x) { return x >= kLowest; });
 }
 
+// Calls use(logit, exp(logit - max)) for every candidate in the order of ids, and in a row for masked tokens too.
+template <class Use>
+void Candidates::with_exps(const Use& use) const {
+  float logits[kBlock], exps[kBlock];
+  const float shift = max();
+  if (is_row_) {
+    for (size_t b = 0; b < maxima_.size(); ++b) {
+      const std::span<float> x = block(b);
+      scans_.exp(x.data(), int64_t(x.size()), shift, exps);
+      for (size_t i = 0; i < x.size(); ++i) use(x[i], exps[i]);
+    }
+    return;
+  }
+  for (size_t first = 0; first < list_.size(); first += kBlock) {
+    const size_t n = std::min(kBlock, list_.size() - first);
+    for (size_t i = 0; i < n; ++i) logits[i] = list_[first + i].logit;
+    scans_.exp(logits, int64_t(n), shift, exps);
+    for (size_t i = 0; i < n; ++i) use(logits[i], exps[i]);
+  }
+}
+
 Candidates::Surprise Candidates::surprise() const {
   // With d = l - max and Z = sum e^d: -sum p ln p = ln Z - (sum d e^d) / Z.
   const float shift = max();
   double total = 0, weighted = 0;
-  const auto add = [&](float l) {
-    if (!(l >= kLowest)) return;
-    const auto w = double(math::exp(l - shift));
-    total += w;
-    weighted += w * (double(l) - double(shift));
-  };
-  if (is_row_) {
-    std::for_each(row_.begin(), row_.end(), add);
-  } else {
-    for (const Candidate& c : list_) add(c.logit);
-  }
+  with_exps([&](float logit, float w) {
+    if (!(logit >= kLowest)) return;
+    total += double(w);
+    weighted += double(w) * (double(logit) - double(shift));
+  });
   const double log_total = math::log(total);
   return {std::max(0.0, log_total - weighted / total), double(shift) + log_total};
 }
@@ -296,20 +317,35 @@ std::span<const double> Candidates::probabilities() {
   make_list();
   probabilities_.clear();
   double total = 0;
-  for (const Candidate& c : list_) {
-    probabilities_.push_back(double(math::exp(c.logit - list_max_)));
-    total += probabilities_.back();
-  }
+  with_exps([&](float, float e) {
+    probabilities_.push_back(double(e));
+    total += double(e);
+  });
   for (double& p : probabilities_) p /= total;
+  return probabilities_;
+}
+
+std::span<const double> Candidates::sorted_probabilities() {
+  make_list();
+  keys_.clear();
+  double total = 0;
+  with_exps([&](float, float e) {
+    keys_.push_back(uint64_t{~std::bit_cast<uint32_t>(e)} << 32);  // e >= 0: the bits are in its order
+    total += double(e);
+  });
+  sort_numbers(keys_, spare_);
+  probabilities_.clear();
+  for (const uint64_t key : keys_) probabilities_.push_back(double(std::bit_cast<float>(~uint32_t(key >> 32))) / total);
   return probabilities_;
 }
 
 std::span<const int32_t> Candidates::best_first() {
   make_list();
-  indices_.resize(list_.size());
-  std::iota(indices_.begin(), indices_.end(), 0);
-  std::sort(indices_.begin(), indices_.end(),
-            [this](int32_t a, int32_t b) { return better(list_[size_t(a)], list_[size_t(b)]); });
+  keys_.clear();
+  for (size_t i = 0; i < list_.size(); ++i) keys_.push_back(uint64_t{descending(list_[i].logit)} << 32 | i);
+  sort_numbers(keys_, spare_);
+  indices_.clear();
+  for (const uint64_t key : keys_) indices_.push_back(int32_t(key));
   return indices_;
 }
 
@@ -335,12 +371,12 @@ void Candidates::keep_above(float threshold, int64_t min_keep) {
 }
 
 uint64_t Candidates::weigh_list() {
-  weighed_.clear();
+  weights_.clear();
   uint64_t total = 0;
-  for (const Candidate& c : list_) {
-    weighed_.push_back({-double(c.logit), c.id, weight(c.logit, list_max_)});
-    total += weighed_.back().weight;
-  }
+  with_exps([&](float, float e) {
+    weights_.push_back(to_weight(e));
+    total += weights_.back();
+  });
   return total;
 }
 
@@ -356,61 +392,90 @@ uint64_t Candidates::weigh_row() {
   return total;
 }
 
-// Makes the list of a row's best tokens that weigh at least `target` and are at least min_keep, though not the fewest.
-void Candidates::collect_share(uint64_t target, int64_t min_keep) {
+// Makes the list of a row's best tokens that are enough, though not the fewest. Weighs it.
+void Candidates::collect_share(const Least& least) {
   const float top = max();
   // Each step goes down by a factor of e^2 in probability; what lies 28 below weighs nothing (e^-28 < 2^-40).
   for (float depth = 4; depth <= 28; depth += 2) {
     is_row_ = true;
     collect(top - depth);
-    if (weigh_list() >= target && int64_t(list_.size()) >= min_keep) return;
+    if (weigh_list() >= least.weight && int64_t(list_.size()) >= least.count) return;
   }
   is_row_ = true;
   collect(kLowest);
   weigh_list();
 }
 
-// How many of weighed_ are the fewest, by rank and id, that weigh at least `target` and are at least min_keep; they
-// are its first ones then, and the last of them is the worst.
-size_t Candidates::fewest(uint64_t target, int64_t min_keep) {
+// The last of the fewest of weighed_, by rank and id, that are enough; of all where they are not enough.
+Candidates::Weighed Candidates::last_of_fewest(Least least) {
   const auto at = [this](size_t i) { return weighed_.begin() + int64_t(i); };
   const auto before = [](const Weighed& a, const Weighed& b) {
     return a.rank < b.rank || (a.rank == b.rank && a.id < b.id);
   };
-  // The answer is in (kept, bound]; the first `kept` of weighed_ come first, and `target` is what they leave to reach.
+  // The answer is in (kept, bound]; the first `kept` of weighed_ come first, and `least.weight` is what they leave.
   size_t kept = 0, bound = weighed_.size();
   while (bound - kept > 1) {
     const size_t middle = kept + (bound - kept) / 2;
     std::nth_element(at(kept), at(middle), at(bound), before);
     uint64_t sum = 0;
     for (size_t i = kept; i < middle; ++i) sum += weighed_[i].weight;
-    if (sum >= target) {
+    if (sum >= least.weight) {
       bound = middle;
     } else {
-      target -= sum;
+      least.weight -= sum;
       kept = middle;
     }
   }
-  const size_t count = std::min(std::max(bound, size_t(min_keep)), weighed_.size());
+  const size_t count = std::min(size_t(std::max(int64_t(bound), least.count)), weighed_.size());
   std::nth_element(weighed_.begin(), at(count - 1), weighed_.end(), before);
-  return count;
+  return weighed_[count - 1];
+}
+
+// The same for list_ with its weights_, where rank_of(i) >= lowest. Only ranks near the last one are ever ordered.
+template <class Rank>
+Candidates::Weighed Candidates::last_of_fewest(const Rank& rank_of, double lowest, Least least) {
+  const auto group_of = [&](size_t i) {
+    return size_t(std::min((rank_of(i) - lowest) * kGroupsPerUnit, double(kGroups - 1)));
+  };
+  const bool many = list_.size() > kMany;
+  size_t chosen = 0;
+  if (many) {
+    std::array<Least, kGroups> groups{};
+    for (size_t i = 0; i < list_.size(); ++i) {
+      Least& group = groups[group_of(i)];
+      group.weight += weights_[i];
+      ++group.count;
+    }
+    auto left = int64_t(list_.size());
+    // Goes on while the groups so far are not enough, and others follow.
+    for (;; ++chosen) {
+      const Least& group = groups[chosen];
+      left -= group.count;
+      if (left == 0 || (group.count > 0 && group.weight >= least.weight && group.count >= least.count)) break;
+      least.weight -= std::min(least.weight, group.weight);
+      least.count -= group.count;
+    }
+  }
+  weighed_.clear();
+  weighed_.reserve(weights_.capacity());  // so that it grows when the list does, whatever the groups are
+  for (size_t i = 0; i < list_.size(); ++i) {
+    if (!many || group_of(i) == chosen) weighed_.push_back({rank_of(i), list_[i].id, weights_[i]});
+  }
+  return last_of_fewest(least);
 }
 
 void Candidates::keep_share(double share, int64_t min_keep) {
   const uint64_t total = is_row_ ? weigh_row() : weigh_list();
-  const auto target = uint64_t(std::ceil(share * (1 - kSlack) * double(total)));
-  if (is_row_) collect_share(target, min_keep);
-  const size_t count = fewest(target, min_keep);
-  if (count < weighed_.size()) keep_down_to(float(-weighed_[count - 1].rank), weighed_[count - 1].id);
+  const Least least{uint64_t(std::ceil(share * (1 - kSlack) * double(total))), min_keep};
+  if (is_row_) collect_share(least);
+  const Weighed worst = last_of_fewest([this](size_t i) { return -double(list_[i].logit); }, -double(list_max_), least);
+  keep_down_to(float(-worst.rank), worst.id);
 }
 
-void Candidates::keep_share_by(std::span<const double> ranks, double share, bool more, int64_t min_keep) {
+void Candidates::keep_share_by(std::span<const double> ranks, double share, int64_t min_keep) {
   const uint64_t total = weigh_list();
-  for (size_t i = 0; i < ranks.size(); ++i) weighed_[i].rank = ranks[i];
-  const uint64_t target = more ? uint64_t(share * (1 + kSlack) * double(total)) + 1
-                               : uint64_t(std::ceil(share * (1 - kSlack) * double(total)));
-  const size_t count = fewest(target, min_keep);
-  const Weighed worst = weighed_[count - 1];
+  const Weighed worst = last_of_fewest([ranks](size_t i) { return ranks[i]; }, 0,
+                                       {uint64_t(share * (1 + kSlack) * double(total)) + 1, min_keep});
   size_t kept = 0;
   list_max_ = kLowest;
   for (size_t i = 0; i < list_.size(); ++i) {
@@ -460,8 +525,8 @@ int32_t Candidates::draw(std::array<uint64_t, 2> random) {
   }
   uint64_t rest = portion(bits, weigh_list());
   size_t i = 0;
-  while (rest >= weighed_[i].weight) rest -= weighed_[i++].weight;
-  return weighed_[i].id;
+  while (rest >= weights_[i]) rest -= weights_[i++];
+  return list_[i].id;
 }
 
 std::array<uint64_t, 2> Candidates::random(uint32_t stream, uint32_t index) const {

@@ -59,13 +59,15 @@ class Candidates {
   // p of each of list(), which is made if it is not there. In double, summed in the order of ids. Stays until the next
   // call.
   std::span<const double> probabilities();
+  // The same numbers, the greatest first. Stays until the next call.
+  std::span<const double> sorted_probabilities();
   // Indices into list(), best first. Valid until the next change.
   std::span<const int32_t> best_first();
   // One new logit for each of list(), finite or -inf, which takes it out.
   void set_list(std::span<const float> logits);
-  // Keeps the fewest of list() whose weight is at least (`more`: more than) `share` of all, taking those with the
-  // smallest rank first (of equal ranks, the lower id), but at least min_keep. One rank per element of list().
-  void keep_share_by(std::span<const double> ranks, double share, bool more, int64_t min_keep);
+  // Keeps the fewest of list() whose weight is more than `share` of all, taking those with the smallest rank first (of
+  // equal ranks, the lower id), but at least min_keep. One rank >= 0 per element of list().
+  void keep_share_by(std::span<const double> ranks, double share, int64_t min_keep);
 
   // --- both ---
   // Of a token that is no candidate: -inf.
@@ -123,6 +125,11 @@ class Candidates {
     int32_t id;
     uint64_t weight;
   };
+  // What the fewest best weigh at least, and how many they are at least.
+  struct Least {
+    uint64_t weight;
+    int64_t count;
+  };
 
   std::span<float> block(size_t b) const;
   Error not_finite() const;
@@ -130,8 +137,12 @@ class Candidates {
   void collect(float threshold);
   float reached_by(size_t n);
   void keep_down_to(float logit, int32_t id);
-  void collect_share(uint64_t target, int64_t min_keep);
-  size_t fewest(uint64_t target, int64_t min_keep);
+  void collect_share(const Least& least);
+  template <class Rank>
+  Weighed last_of_fewest(const Rank& rank_of, double lowest, Least least);
+  Weighed last_of_fewest(Least least);
+  template <class Use>
+  void with_exps(const Use& use) const;
   uint64_t weigh_list();
   uint64_t weigh_row();
 
@@ -150,8 +161,10 @@ class Candidates {
   std::vector<float> ranks_;             // copy of maxima_ for selection
   std::vector<Candidate> order_;         // copy of (some of) the candidates, for selection
   std::vector<int32_t> indices_;         // for best_first()
+  std::vector<uint64_t> keys_, spare_;   // for sort_numbers()
   std::vector<double> probabilities_;    // [list_]
-  std::vector<Weighed> weighed_;         // list_ with weights
+  std::vector<uint64_t> weights_;        // [list_]
+  std::vector<Weighed> weighed_;         // (some of) list_ with ranks and weights
   std::vector<uint64_t> block_weights_;  // [blocks]
 };
 

@@ -55,8 +55,12 @@ float scan_sum_exp(const float* x, int64_t n, float shift) {
   return lanes[0];
 }
 
+void scan_exp(const float* x, int64_t n, float shift, float* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = math::exp(x[i] - shift);
+}
+
 }  // namespace
 
-Scans Scans::scalar() { return {scan_max, scan_above, scan_sum_exp}; }
+Scans Scans::scalar() { return {scan_max, scan_above, scan_sum_exp, scan_exp}; }
 
 }  // namespace linnet

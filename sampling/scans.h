@@ -14,6 +14,8 @@ struct Scans {
   int64_t (*above)(const float* x, int64_t n, float threshold, int32_t* ids, int64_t capacity);
   // Sum of exp(x - shift): lane i mod 32, then a halving tree.
   float (*sum_exp)(const float* x, int64_t n, float shift);
+  // y[i] = exp(x[i] - shift); y may be x.
+  void (*exp)(const float* x, int64_t n, float shift, float* y);
   static Scans scalar();
 };
 

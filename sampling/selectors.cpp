@@ -10,9 +10,8 @@ namespace {
 
 constexpr double kLn2 = 0.693147180559945309417;
 
-// Draws from what is left; the token and its p.
-std::pair<int32_t, double> draw(Candidates& c, uint32_t stream) {
-  const std::span<const double> p = c.probabilities();
+// Draws from the list; the token and its one of `p`.
+std::pair<int32_t, double> draw(Candidates& c, std::span<const double> p, uint32_t stream) {
   const int32_t token = c.draw(c.random(stream));
   const auto at = std::find_if(c.list().begin(), c.list().end(), [token](const Candidate& x) { return x.id == token; });
   c.pick(token);
@@ -20,7 +19,7 @@ std::pair<int32_t, double> draw(Candidates& c, uint32_t stream) {
 }
 
 std::pair<int32_t, double> draw_surprise(Candidates& c, uint32_t stream) {
-  const auto [token, p] = draw(c, stream);
+  const auto [token, p] = draw(c, c.probabilities(), stream);
   return {token, -math::log(p) / kLn2};
 }
 
@@ -113,21 +112,18 @@ Result<AdaptiveP> AdaptiveP::make(const StepInput& in) {
 void AdaptiveP::apply(Candidates& c) {
   const std::span<const double> p = c.probabilities();
   if (target < 0) {
-    drawn = draw(c, kStream);
+    drawn = draw(c, p, kStream);
     return;
   }
   const double aim = std::clamp(2 * target - weighted.value() / total.value(), 0.0, 1.0);
-  logits.clear();
-  for (const double x : p) {
-    const double distance = std::abs(x - aim) / 0.3;
-    logits.push_back(float(5 - 10 * distance * distance / (1 + distance)));
+  logits.resize(p.size());
+  for (size_t i = 0; i < p.size(); ++i) {
+    const double distance = std::abs(p[i] - aim) / 0.3;
+    logits[i] = float(5 - 10 * distance * distance / (1 + distance));
   }
   c.set_list(logits);
   c.settle();
-  const int32_t token = c.draw(c.random(kStream));
-  const auto at = std::find_if(c.list().begin(), c.list().end(), [token](const Candidate& x) { return x.id == token; });
-  c.pick(token);
-  drawn = {token, p[size_t(at - c.list().begin())]};
+  drawn = draw(c, p, kStream);
 }
 
 void AdaptiveP::accept(const Accepted& a) {

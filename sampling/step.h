@@ -10,10 +10,10 @@
 // and, where it has state,
 //   void accept(const Accepted&);                       a token is now part of the text
 //   void rewind(std::span<const int32_t> text);         text.back() is about to be taken back
-// A selector has `static constexpr bool kSelects = true`, or selects() where only its parameters tell. A random step draws with Candidates::random(stream) and a
-// stream number that no other step has and that never changes, so that switching another step on or off leaves its
-// draws alone; in the n-th step of its kind in a chain, stream() tells it apart. In the definitions, l are logits, p =
-// softmax(l) over the tokens that earlier steps left, n their number.
+// A selector has `static constexpr bool kSelects = true`, or selects() where only its parameters tell. A random step
+// draws with Candidates::random(stream) and a stream number that no other step has and that never changes, so that
+// switching another step on or off leaves its draws alone; in the n-th step of its kind in a chain, stream() tells it
+// apart. In the definitions, l are logits, p = softmax(l) over the tokens that earlier steps left, n their number.
 #pragma once
 
 #include <cstdint>

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
-#include <unordered_map>
 
 #include "gguf/base/math.h"
+#include "sampling/sampler_cache.h"
+#include "sampling/sort_numbers.h"
 
 namespace linnet {
 
@@ -38,16 +38,12 @@ Result<TailFree> TailFree::make(const StepInput& in) {
   return TailFree{in.params.tfs_z, in.params.min_keep};
 }
 
-void TailFree::apply(Candidates& c) {
+void TailFree::apply(Candidates& c) const {
   if (neutral()) return;
-  const std::span<const double> p = c.probabilities();
+  const std::span<const double> p = c.sorted_probabilities();
   const size_t n = p.size();
   if (n <= 2) return;
-  sorted.assign(p.begin(), p.end());
-  std::sort(sorted.begin(), sorted.end(), std::greater<>());
-  const auto curvature = [this](size_t i) {
-    return std::abs((sorted[i] - sorted[i + 1]) - (sorted[i + 1] - sorted[i + 2]));
-  };
+  const auto curvature = [p](size_t i) { return std::abs((p[i] - p[i + 1]) - (p[i + 1] - p[i + 2])); };
   double total = 0;
   for (size_t i = 0; i + 2 < n; ++i) total += curvature(i);
   const bool flat = total <= 1e-6;
@@ -75,9 +71,10 @@ void Typical::apply(Candidates& c) {
   c.make_list();
   const auto [entropy, log_total] = c.surprise();
   // -ln p from the logits: p itself may be 0.
-  distances.clear();
-  for (const Candidate& x : c.list()) distances.push_back(std::abs(log_total - double(x.logit) - entropy));
-  c.keep_share_by(distances, p, true, min_keep);
+  const std::span<const Candidate> list = c.list();
+  distances.resize(list.size());
+  for (size_t i = 0; i < list.size(); ++i) distances[i] = std::abs(log_total - double(list[i].logit) - entropy);
+  c.keep_share_by(distances, p, min_keep);
 }
 
 std::string Typical::describe() const { return fmt::format("typical_p({}, min_keep {})", p, min_keep); }
@@ -170,7 +167,9 @@ std::string DynamicTemperature::describe() const {
   return fmt::format("dynatemp({} +- {}, exponent {})", t, range, exponent);
 }
 
-Result<Infill> Infill::make(const StepInput& in) { return Infill{&in.vocabulary}; }
+Result<Infill> Infill::make(const StepInput& in) {
+  return Infill{&in.vocabulary, in.cache ? in.cache->text_order() : std::make_shared<TextOrder>(in.vocabulary)};
+}
 
 // Of equally likely ones, `a` stays.
 void Infill::merge_pair(size_t a, size_t b) {
@@ -180,33 +179,63 @@ void Infill::merge_pair(size_t a, size_t b) {
   marks[loser] = 0;
 }
 
+// Makes the heads, and adds up p of equal texts. `order`: candidates by rank.
+void Infill::find_heads(const Candidates& c, std::span<const int32_t> order) {
+  const std::span<const TextOrder::Place> places = text_order->places();
+  const auto place_of = [&](size_t rank) { return places[size_t(c.list()[size_t(order[rank])].id)]; };
+  keys.clear();
+  for (size_t rank = 0; rank < order.size(); ++rank) {
+    if (const uint32_t at = place_of(rank).at; at != TextOrder::kNone) keys.push_back(uint64_t{at} << 32 | rank);
+  }
+  sort_numbers(keys, spare);
+  heads.clear();
+  for (const uint64_t key : keys) {
+    const auto rank = uint32_t(key);
+    const TextOrder::Place place = place_of(rank);
+    if (!heads.empty() && heads.back().place.at == place.at) {
+      merge_pair(size_t(order[heads.back().rank]), size_t(order[rank]));
+    } else {
+      heads.push_back({rank, 0, place});
+    }
+  }
+  for (size_t h = heads.size(); h-- > 0;) {
+    size_t end = h + 1;
+    while (end < heads.size() && heads[end].place.at < heads[h].place.end) end = heads[end].end;
+    heads[h].end = uint32_t(end);
+  }
+}
+
 // Adds up p of equal texts, then where one text begins the other. By ranks, so that ids do not matter.
 void Infill::merge(Candidates& c) {
   const std::span<const int32_t> order = c.best_first();
-  const auto text_of = [&](size_t rank) { return vocabulary->bytes(c.list()[size_t(order[rank])].id); };
-  std::unordered_map<std::string_view, size_t> ranks;  // the best of each text
-  for (size_t i = 0; i < order.size(); ++i) {
-    if (text_of(i).empty()) continue;
-    const auto [first, added] = ranks.emplace(text_of(i), i);
-    if (!added) merge_pair(size_t(order[first->second]), size_t(order[i]));
+  find_heads(c, order);
+  keys.clear();
+  for (size_t h = 0; h < heads.size(); ++h) {
+    if (heads[h].end > h + 1) keys.push_back(uint64_t{heads[h].rank} << 32 | h);
   }
-  std::vector<std::pair<size_t, size_t>> pairs;  // a text that begins the other's, the other
-  for (const auto& [text, rank] : ranks) {
-    for (size_t length = 1; length < text.size(); ++length) {
-      if (const auto found = ranks.find(text.substr(0, length)); found != ranks.end())
-        pairs.emplace_back(found->second, rank);
+  sort_numbers(keys, spare);
+  for (const uint64_t key : keys) {
+    const size_t h = uint32_t(key), shorter = size_t(order[heads[h].rank]);
+    if (!marks[shorter]) continue;
+    longer.clear();
+    for (size_t i = h + 1; i < heads[h].end; ++i) {
+      if (marks[size_t(order[heads[i].rank])]) longer.push_back(heads[i].rank);
     }
+    if (longer.empty()) continue;
+    // Often the best of them takes it all, and then their order does not matter.
+    merge_pair(shorter, size_t(order[*std::min_element(longer.begin(), longer.end())]));
+    if (!marks[shorter]) continue;
+    std::sort(longer.begin(), longer.end());
+    for (const uint32_t rank : longer) merge_pair(shorter, size_t(order[rank]));
   }
-  std::sort(pairs.begin(), pairs.end());
-  for (const auto& [a, b] : pairs) merge_pair(size_t(order[a]), size_t(order[b]));
 }
 
 // What is marked stays, with its p as logits; what is too unlikely for a p, with the lowest.
 void Infill::keep(Candidates& c) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity(), kLowest = std::numeric_limits<float>::lowest();
-  logits.clear();
+  logits.assign(p.size(), -kInfinity);
   for (size_t i = 0; i < p.size(); ++i) {
-    logits.push_back(!marks[i] ? -kInfinity : p[i] > 0 ? float(math::log(p[i])) : kLowest);
+    if (marks[i]) logits[i] = p[i] > 0 ? float(math::log(p[i])) : kLowest;
   }
   c.set_list(logits);
 }

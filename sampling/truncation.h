@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "sampling/step.h"
+#include "sampling/text_order.h"
 
 namespace linnet {
 
@@ -43,11 +46,10 @@ struct TailFree {
 
   double z;  // >= 1: off
   int32_t min_keep;
-  std::vector<double> sorted = {};  // p; working memory
 
   static Result<TailFree> make(const StepInput&);
   bool neutral() const { return z >= 1; }
-  void apply(Candidates&);
+  void apply(Candidates&) const;
   std::string describe() const;
 };
 
@@ -149,10 +151,20 @@ struct Infill {
   static constexpr std::string_view kName = "infill";
 
   const SamplingVocabulary* vocabulary;
+  std::shared_ptr<const TextOrder> text_order;
   // Working memory, one of each for each candidate.
   std::vector<double> p = {};
   std::vector<uint8_t> marks = {};
   std::vector<float> logits = {};
+  // And for texts: the best candidate of each, in the order of bytes, by its rank.
+  struct Text {
+    uint32_t rank;
+    uint32_t end;  // the first of them whose text does not begin with this one
+    TextOrder::Place place;
+  };
+  std::vector<Text> heads = {};
+  std::vector<uint64_t> keys = {}, spare = {};
+  std::vector<uint32_t> longer = {};  // ranks
 
   static Result<Infill> make(const StepInput&);
   bool neutral() const { return false; }
@@ -161,6 +173,7 @@ struct Infill {
 
  private:
   void merge(Candidates& c);
+  void find_heads(const Candidates& c, std::span<const int32_t> order);
   void merge_pair(size_t a, size_t b);
   void keep(Candidates& c);
 };

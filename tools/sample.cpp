@@ -146,7 +146,9 @@ Status Sample::read(const Json& given) {
   const Json* logits = given.find("logits");
   if (!logits || !logits->is_array() || logits->elements().empty())
     return fail(Code::json_type, "\"logits\" is {}, expected an array of numbers",
-                logits ? logits->type_name() : "missing");
+                !logits              ? "missing"
+                : logits->is_array() ? "empty"
+                                     : logits->type_name());
   for (const Json& value : logits->elements()) {
     double number = -std::numeric_limits<double>::infinity();
     if (!value.is_null()) {

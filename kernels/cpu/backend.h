@@ -61,6 +61,7 @@ constexpr Kernels make(const char* name, bool (*supported)()) {
       .max = scan_max<S>,
       .above = scan_above<S>,
       .sum_exp = scan_sum_exp<S>,
+      .exp = scan_exp<S>,
       .int8_peak = int8_peak<S>,
   };
 }

@@ -41,5 +41,13 @@ float scan_sum_exp(const float* x, int64_t n, float shift) {
   return lanes.sum();
 }
 
+template <class S>
+void scan_exp(const float* x, int64_t n, float shift, float* y) {
+  const auto exp = [shift](typename S::F v) { return math::exp_of<S>(S::sub(v, S::set(shift))); };
+  int64_t k = 0;
+  for (; k + S::width <= n; k += S::width) S::store(y + k, exp(S::load(x + k)));
+  if (k < n) S::store_n(y + k, exp(S::load_n(x + k, n - k)), n - k);
+}
+
 }  // namespace
 }  // namespace linnet

@@ -25,6 +25,13 @@ TEST(Scans, AreTheDefinitionOnEveryBackend) {
     for (const Kernels* k : backends()) {
       EXPECT_EQ(k->max(x.data(), n), best) << k->name << " " << n;
       EXPECT_EQ(k->sum_exp(x.data(), n, best), first) << k->name << " " << n;
+      Array<float> y(static_cast<size_t>(n) + 1, -1.0f);
+      k->exp(x.data(), n, best, y.data());
+      for (size_t i = 0; i < x.size(); ++i) ASSERT_EQ(y[i], math::exp(x[i] - best)) << k->name << " " << n;
+      EXPECT_EQ(y.back(), -1.0f) << k->name << " " << n;
+      y = x;
+      k->exp(y.data(), n, best, y.data());
+      for (size_t i = 0; i < x.size(); ++i) ASSERT_EQ(y[i], math::exp(x[i] - best)) << k->name << " " << n;
       std::vector<int32_t> got(static_cast<size_t>(n) + 1, -1);
       ASSERT_EQ(k->above(x.data(), n, 2.5f, got.data(), n), static_cast<int64_t>(ids.size())) << k->name << " " << n;
       EXPECT_TRUE(std::equal(ids.begin(), ids.end(), got.begin()));
@@ -57,6 +64,9 @@ TEST(Scans, MasksOfMinusInfinity) {
   for (const Kernels* k : backends()) {
     EXPECT_EQ(k->max(x.data(), 40), -INFINITY);
     EXPECT_EQ(k->sum_exp(x.data(), 40, 0.0f), 0.0f);
+    Array<float> y(40, -1.0f);
+    k->exp(x.data(), 40, 0.0f, y.data());
+    EXPECT_EQ(y, Array<float>(40, 0.0f));
   }
 }
 

@@ -98,7 +98,7 @@ class Definition {
       if (!fits(t, before)) (*row)[static_cast<size_t>(t)] = -std::numeric_limits<float>::infinity();
     }
     const Kernels& k = engine_.forward().kernels();
-    auto chain = Chain::create(r_.sampling, {tokenizer_, 1 << 20, {k.max, k.above, k.sum_exp}});
+    auto chain = Chain::create(r_.sampling, {tokenizer_, 1 << 20, {k.max, k.above, k.sum_exp, k.exp}});
     EXPECT_TRUE(chain) << chain.error().message;
     for (const int32_t t : prompt_) chain->accept_prompt(t);
     for (const int32_t t : made_.tokens) chain->accept(t);

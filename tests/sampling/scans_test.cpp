@@ -19,7 +19,7 @@ std::vector<Scans> backends() {
   const KernelList list = all_kernels();
   for (int32_t i = 0; i < list.count; ++i) {
     const Kernels& k = *list.items[i];
-    if (k.supported()) result.push_back({k.max, k.above, k.sum_exp});
+    if (k.supported()) result.push_back({k.max, k.above, k.sum_exp, k.exp});
   }
   return result;
 }
@@ -40,6 +40,10 @@ TEST(Scans, BackendsEqualTheDefinition) {
         ASSERT_EQ(std::bit_cast<uint32_t>(scans.sum_exp(x.data(), n, shift)),
                   std::bit_cast<uint32_t>(scalar.sum_exp(x.data(), n, shift)));
       }
+      std::vector<float> exps(size_t(n), -1), expected_exps(size_t(n), -1);
+      scans.exp(x.data(), n, shift, exps.data());
+      scalar.exp(x.data(), n, shift, expected_exps.data());
+      if (std::isfinite(shift)) { ASSERT_EQ(exps, expected_exps); }
       ASSERT_EQ(scans.max(x.data(), n), scalar.max(x.data(), n));
       const float threshold = x[size_t(random.below(n))];
       std::vector<int32_t> ids(size_t(n), -1), expected(size_t(n), -1);
@@ -65,6 +69,9 @@ TEST(Scans, BackendsGiveTheSameText) {
       {.seed = 5},
       {.temperature = 1.1f, .top_k = 0, .top_p = 0.9f, .seed = 5},
       {.temperature = 0.9f, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 5},
+      {.temperature = 0.9f, .top_k = 0, .top_p = 1, .min_p = 0, .typical_p = 0.9, .seed = 5},
+      {.temperature = 0.9f, .dynatemp_range = 0.3, .top_k = 0, .top_p = 1, .min_p = 0, .tfs_z = 0.9, .seed = 5},
+      {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .adaptive_target = 0.2, .seed = 5},
   };
   for (const SamplingParams& params : each) {
     Result<Chain> expected = Chain::create(params, {vocabulary, 4096});
