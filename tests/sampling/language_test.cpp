@@ -30,7 +30,7 @@ bool minimal(const Language& language) {
     if (states[a].accepts != states[b].accepts) return true;
     for (const auto* edges : {&states[a].edges, &states[b].edges}) {
       for (const Language::Edge& e : *edges) {
-        for (const uint32_t c : {e.characters.first, e.characters.last}) {
+        for (const uint32_t c : {e.characters.first, e.characters.last + 1}) {  // only there a step may change
           const int32_t x = step(a, c), y = step(b, c);
           if ((x < 0) != (y < 0) || (x >= 0 && differ[size_t(x)][size_t(y)])) return true;
         }
