@@ -1,5 +1,5 @@
 // Small texts that ask for very much: grammars, JSON Schemas, regular expressions and chat templates. Each is answered
-// with a sentence. tests/sampling/bombs_test.cpp counts what they take, bench/bomb_bench.cpp times them.
+// with a sentence; some grammars are refused while they are used. tests/sampling/bombs_test.cpp counts what they take, bench/bomb_bench.cpp times them.
 #pragma once
 
 #include <string>
@@ -22,6 +22,12 @@ struct Bomb {
   std::string text;
   Code code;
   std::string says = {};  // part of the sentence
+};
+
+// Grammars that compile, and are so ambiguous that a mask or a long token takes very many steps.
+struct AmbiguousGrammar {
+  const char* name;
+  std::string text;
 };
 
 constexpr std::string_view bomb_kind_name(Bomb::Kind kind) {
@@ -87,11 +93,6 @@ inline void add_grammars(std::vector<Bomb>& out) {
   std::string rules = "root ::= a";
   for (int i = 0; rules.size() < 65'000; ++i) rules += "|r" + std::to_string(i);
   add("rules", rules, "10000 rules");
-  // A deterministic automaton of 2^13 states, rule after rule.
-  std::string exponential = "root ::= x0";
-  for (int i = 1; i < 300; ++i) exponential += "|x" + std::to_string(i);
-  for (int i = 0; i < 300; ++i) exponential += "\nx" + std::to_string(i) + "::=[ab]*[a][ab]{850}";
-  add("automata that double", exponential, "states");
   // Every state has an edge for each of many classes of characters.
   std::string classes = "root ::= (";
   for (int i = 0; i < 1500; ++i) classes += "[\\u" + fmt::format("{:04x}", 0x100 + 7 * i) + "-\\uffee]|";
@@ -102,7 +103,7 @@ inline void add_schemas(std::vector<Bomb>& out) {
   const auto add = [&](const char* name, std::string text, std::string says, Code code = Code::grammar_limit) {
     out.push_back({Bomb::Kind::schema, name, std::move(text), code, std::move(says)});
   };
-  add("deep", nested(R"({"items":)", "{}", "}", 2000), "deep", Code::json_syntax);
+  add("deep", nested(R"({"items":)", "{}", "}", 2000), "deep", Code::too_large);
   add("1 MiB", "{\"title\":\"" + std::string(1 << 20, 'x') + "\"}", "at most 65536");
   add("2^12 combinations",
       "{\"allOf\":[" +
@@ -136,7 +137,8 @@ inline void add_schemas(std::vector<Bomb>& out) {
   add("states", R"({"type":"string","pattern":"a.{20}$","allOf":[{"pattern":"b.{19}$"}]})", "");
   std::string names;
   for (int i = 0; i < 3000; ++i) names += fmt::format("{}\"n{:04}\":{{}}", i ? "," : "", i * 3);
-  add("open object of many names", "{\"type\":\"object\",\"properties\":{" + names + "},\"minProperties\":40}", "");
+  add("open object of many names", "{\"type\":\"object\",\"properties\":{" + names + "},\"minProperties\":40}",
+      "#/minProperties", Code::schema_unsupported);
   add("counts",
       "{\"type\":\"object\",\"properties\":{" + names + "},\"maxProperties\":2000,\"additionalProperties\":false}", "");
   add("oneOf of many patterns",
@@ -190,7 +192,7 @@ inline void add_templates(std::vector<Bomb>& out) {
   add("recursive loop", "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "64");
   add("macro that calls itself twice", "{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}", "64");
   add("macro that ends, twice",
-      "{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}", "steps");
+      "{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}", "limit");
   // Many nodes between one macro and the next.
   add("deep expressions of macros",
       "{% macro f() %}{{ " + nested("(1 + ", "f()|int", ")", 200) + " }}{% endmacro %}{{ f() }}",
@@ -251,6 +253,67 @@ inline std::vector<Bomb> bombs() {
   bomb_parts::add_patterns(out);
   bomb_parts::add_templates(out);
   return out;
+}
+
+inline std::vector<AmbiguousGrammar> ambiguous_grammars() {
+  std::string rules = "root ::= ([ab] c)*\nc ::= d0";
+  for (int i = 1; i < 900; ++i) rules += "|d" + std::to_string(i);
+  for (int i = 0; i < 900; ++i) rules += fmt::format("\nd{} ::= [ab] (c | d{})?", i, i * 7 % 900);
+  std::string not_tokens = "root ::= <[256]>";
+  for (int i = 0; i < 3000; ++i) not_tokens += fmt::format("|!<[{}]>[ab]", i % 250);
+  return {{"two ways to end each level", "root ::= \"a\" root \"a\" | \"a\" root \"b\" | \"\""},
+          {"the same behind a choice", "root ::= \"b\"? s\ns ::= \"a\" s \"a\" | \"a\" s \"b\" | \"\""},
+          {"binary trees", "root ::= s\ns ::= \"a\" | \"a\" s s"},
+          {"trees", "root ::= s\ns ::= \"a\" | \"a\" s s s | \"a\" s s"},
+          {"rules in any order", "root ::= x*\nx ::= \"a\" y?\ny ::= \"a\" x? z?\nz ::= \"a\" y? x?"},
+          {"three rules deep", "root ::= r \"c\"\nr ::= [ab] (r s t)?\ns ::= [ab] t? r?\nt ::= [ab] r? s?"},
+          {"brackets that need not close", "root ::= \"a\" root \"b\" root | \"a\" root | \"\""},
+          {"2^4000 states when deterministic", "root ::= [ab]* \"a\" [ab]{4000}"},
+          {"and with rules", "root ::= [ab]* \"a\" x{3000}\nx ::= [ab]"},
+          {"and with rules that go on", "root ::= [ab]* \"a\" x{1000}\ny ::= [ab] y?\nx ::= [ab] y?"},
+          {"900 rules that begin alike", rules},
+          {"any token but each", not_tokens}};
+}
+
+// One byte each, and tokens of up to 10,000 bytes of a and b.
+inline std::vector<std::string> ambiguous_tokens() {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 256; ++i) texts.push_back(std::string(1, char(i)));
+  texts.push_back(bomb_parts::repeated("ab", 5000));
+  for (const size_t length : {100, 1000, 10'000}) texts.push_back(std::string(length, 'a'));
+  texts.push_back(std::string(5000, 'a') + std::string(5000, 'b'));
+  return texts;
+}
+
+// Generates some tokens, whatever masks say, and calls `each` after every step: "compile", "mask", "accept", "forced", or
+// "" for what is not to be measured. The last refusal of a mask, if there was one.
+template <class Each>
+Status generate_ambiguously(const AmbiguousGrammar& bomb, const SamplingVocabulary& vocabulary,
+                            const std::shared_ptr<const TokenTrie>& trie, const Each& each) {
+  LINNET_TRY(const GrammarRules rules, parse_gbnf(bomb.text, &vocabulary));
+  const auto grammar = Grammar::compile(rules, trie);
+  each("compile");
+  if (!grammar) return grammar.error();
+  GrammarMatcher matcher(*grammar);
+  std::vector<uint64_t> mask(trie->mask_words());
+  Status refused;
+  for (int i = 0; i < 12; ++i) {
+    const Status status = matcher.mask(mask);
+    each("mask");
+    if (!status) refused = status;
+    static_cast<void>(matcher.forced());
+    each("forced");
+    for (int32_t token = 256; token < vocabulary.size() && i % 6 == 0; ++token) {
+      GrammarMatcher copy = matcher;
+      each("");
+      static_cast<void>(copy.accept(token));
+      each("accept");
+    }
+    const bool fits = matcher.accept(i % 3 == 2 ? 'b' : 'a') || matcher.accept('a') || matcher.accept('b');
+    each("accept");
+    if (!fits) break;
+  }
+  return refused;
 }
 
 }  // namespace linnet
