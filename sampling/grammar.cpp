@@ -8,8 +8,11 @@
 namespace linnet {
 namespace {
 
-// What compile() may spend on masks in advance: nodes of the trie, and some more for what is harder than a node.
+// What compile() may spend on masks in advance, in steps of GrammarMasks.
 constexpr uint64_t kPrepared = 3'000'000;
+
+// Steps of the Pushdown that reading a text may take, some 25 ms, and per byte of it.
+constexpr uint64_t kReadWork = 400'000, kReadWorkPerByte = 32;
 
 constexpr int kStateBits = 20, kStackBits = 23;
 static_assert(GrammarLimits::kStates < (1 << kStateBits) && Pushdown::kFrames < (size_t(1) << kStackBits));
@@ -42,16 +45,21 @@ bool GrammarMatcher::complete() const {
 
 // What the current state becomes with the bytes; empty where they do not fit.
 void GrammarMatcher::read(std::string_view bytes, std::vector<Configuration>& set) {
+  pushdown_.allow(kReadWork + kReadWorkPerByte * bytes.size());
   set = current_;
+  too_ambiguous_ = false;
   for (size_t i = 0; i < bytes.size() && !set.empty(); ++i) {
     pushdown_.enter(set, entered_);
-    pushdown_.read_byte(entered_, uint8_t(bytes[i]), set);
+    if (!pushdown_.overflowed()) pushdown_.read_byte(entered_, uint8_t(bytes[i]), set);
+    too_ambiguous_ = pushdown_.overflowed();
+    if (too_ambiguous_) set.clear();
   }
 }
 
 // The next state, unless it does not exist; `stacks`: how many there were before it was made.
 bool GrammarMatcher::become(std::vector<Configuration>& set, size_t stacks) {
-  if (set.empty() || past_.size() + current_.size() > kMostPast) {
+  too_ambiguous_ = too_ambiguous_ || past_.size() + current_.size() > kMostPast;
+  if (set.empty() || too_ambiguous_) {
     pushdown_.forget(stacks);
     return false;
   }
@@ -66,6 +74,7 @@ bool GrammarMatcher::accept(int32_t token) {
   if (token < 0 || token >= trie.vocabulary_size()) return false;
   const size_t stacks = pushdown_.stacks();
   const std::string_view bytes = trie.bytes(token);
+  too_ambiguous_ = false;
   next_.clear();
   if (trie.is_eog(token)) {
     if (complete()) next_.push_back({GrammarAutomaton::kDone, Pushdown::kBottom});
@@ -73,8 +82,11 @@ bool GrammarMatcher::accept(int32_t token) {
     read(bytes, next_);
   }
   // The token itself may be a terminal, beside its bytes.
+  pushdown_.allow(kReadWork);
   pushdown_.enter(current_, entered_);
+  too_ambiguous_ = too_ambiguous_ || pushdown_.overflowed();
   pushdown_.read_token(entered_, token, !bytes.empty(), other_);
+  too_ambiguous_ = too_ambiguous_ || pushdown_.overflowed();
   if (!other_.empty()) {
     next_.insert(next_.end(), other_.begin(), other_.end());
     std::sort(next_.begin(), next_.end());
@@ -121,16 +133,14 @@ Status GrammarMatcher::mask(std::span<uint64_t> allowed) const {
   walks_.clear();
   exits_.assign(1, nullptr);
   uint64_t work = 0;
-  const auto add = [&](const Exits& exits, Configuration from) {
+  const auto add = [&](size_t index, Configuration from) {
     if (from.state == GrammarAutomaton::kDone) return;
-    const size_t index = size_t(std::find(exits_.begin(), exits_.end(), exits) - exits_.begin());
-    if (index == exits_.size()) exits_.push_back(exits);
     // Beyond so many different exits (no more than there are bytes in the longest token, usually), one may come twice.
     const bool numbered = index < (size_t(1) << (64 - kStateBits - kStackBits));
     const uint64_t key = (uint64_t(index) << kStateBits | uint64_t(from.state)) << kStackBits | uint64_t(from.stack);
     if (!numbered || seen_.insert(key)) walks_.push_back({index, from});
   };
-  for (const Configuration& c : current_) add(nullptr, c);
+  for (const Configuration& c : current_) add(0, c);
   while (!walks_.empty()) {
     const auto [exits, from] = walks_.back();
     walks_.pop_back();
@@ -138,7 +148,12 @@ Status GrammarMatcher::mask(std::span<uint64_t> allowed) const {
                grammar_->masks().segment(exits_[exits], from.state, from.stack == Pushdown::kBottom, work));
     segment->add_to(allowed);
     if (!segment->exits) continue;
-    for (const Configuration& frame : pushdown_.frames(from.stack)) add(segment->exits, frame);
+    const size_t index = size_t(std::find(exits_.begin(), exits_.end(), segment->exits) - exits_.begin());
+    if (index == exits_.size()) exits_.push_back(segment->exits);
+    const std::span<const Configuration> frames = pushdown_.frames(from.stack);
+    for (const Configuration& frame : frames) add(index, frame);
+    work += GrammarMasks::kStep * frames.size() + index + segment->sparse.size() + segment->dense.size();
+    if (work > GrammarMasks::kWork) return GrammarMasks::too_much_work();
   }
   if (std::any_of(allowed.begin(), allowed.end(), [](uint64_t word) { return word != 0; })) return {};
   return fail(
@@ -152,6 +167,7 @@ std::string GrammarMatcher::forced() const {
   std::string out;
   const GrammarAutomaton& automaton = grammar_->automaton();
   const size_t stacks = pushdown_.stacks();
+  pushdown_.allow(kReadWork);
   next_ = current_;
   while (out.size() < kMostForced && !next_.empty() && next_.front().state != GrammarAutomaton::kDone) {
     pushdown_.enter(next_, entered_);

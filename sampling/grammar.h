@@ -54,11 +54,13 @@ class GrammarMatcher {
 
   explicit GrammarMatcher(std::shared_ptr<const Grammar> grammar);
 
-  // The next token. false, and nothing changes, when it does not fit (or when the limits of memory are reached, which
-  // mask() reports). After an end-of-generation token only another one fits.
+  // The next token. false, and nothing changes, when it does not fit, or when too_ambiguous(). After an end-of-generation
+  // token only another one fits.
   bool accept(int32_t token);
   // The same for bytes that are no token; counts as one token in rewind().
   bool accept_bytes(std::string_view bytes);
+  // Whether what was not accepted last may fit: reading it takes more steps or memory than is allowed.
+  bool too_ambiguous() const { return too_ambiguous_; }
   // Undoes the last `tokens` calls of accept() and accept_bytes() that returned true, or all, if there were fewer.
   void rewind(int64_t tokens);
   int64_t accepted() const { return int64_t(history_.size()); }
@@ -98,6 +100,7 @@ class GrammarMatcher {
   std::vector<Configuration> current_;
   std::vector<Configuration> past_;  // earlier sets one after the other
   std::vector<Mark> history_;        // [tokens accepted]
+  bool too_ambiguous_ = false;
   // Kept for their memory.
   mutable std::vector<Configuration> entered_, next_, other_;
   mutable std::vector<Walk> walks_;

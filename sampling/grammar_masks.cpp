@@ -15,15 +15,15 @@ constexpr size_t kSparse = 512;
 
 void set_bit(std::span<uint64_t> mask, int32_t token) { mask[size_t(token) / 64] |= uint64_t(1) << (token % 64); }
 
-Error too_much_work() {
+}  // namespace
+
+Error GrammarMasks::too_much_work() {
   return fail(
       Code::grammar_limit,
       "the tokens that may follow take more than {} steps or {} MiB to find: the grammar is too ambiguous here; make "
       "its alternatives begin differently",
-      GrammarMasks::kWork, (GrammarMasks::kMemory + GrammarMasks::kWalkMemory) >> 20);
+      kWork, (kMemory + kWalkMemory) >> 20);
 }
-
-}  // namespace
 
 // The deterministic automaton of the walks. A set is closed and lies on stacks above kBottom, which here stands for
 // whatever is below: a set that has kDone has an exit.
@@ -42,13 +42,11 @@ class GrammarMasks::Walker {
   bool walk(const Exits* from, int32_t state, bool bottom, Found& found, uint64_t& work) {
     work_ = &work;
     bottom_ = bottom;
+    allow();
     const std::vector<Configuration> set = pushdown_.start(state, Pushdown::kBottom);
     if (pushdown_.overflowed()) return false;
     const int32_t start = id_of(set);
-    if (!from) {
-      find_tokens(set, found);
-      return walk_below(0, start, found);
-    }
+    if (!from) { return find_tokens(set, found) && walk_below(0, start, found); }
     for (const uint32_t node : from->nodes) {
       if (sets_[size_t(start)].exit && !bottom) found.exits.push_back(node);
       if (!walk_below(node, start, found)) return false;
@@ -103,6 +101,7 @@ class GrammarMasks::Walker {
   const int32_t* row(int32_t set) {
     if (sets_[size_t(set)].row != kUnknown) return &rows_[size_t(sets_[size_t(set)].row) * classes_];
     const uint64_t before = pushdown_.work();
+    allow();
     pushdown_.enter(sets_[size_t(set)].members, entered_);
     if (pushdown_.overflowed()) return nullptr;
     // (class, configuration) for all edges, so that the bytes nobody reads cost nothing.
@@ -137,11 +136,14 @@ class GrammarMasks::Walker {
       rows_[at + size_t(moves_[i].first)] = previous;
       i = end;
     }
-    *work_ += 8 * (pushdown_.work() - before) + moves_.size() + classes_;
+    *work_ += kStep * (pushdown_.work() - before + moves_.size()) + classes_;
     if (*work_ > kWork || memory() > kMemory + kWalkMemory) return nullptr;
     sets_[size_t(set)].row = int32_t(at / classes_);
     return &rows_[at];
   }
+
+  // What is left of the steps.
+  void allow() { pushdown_.allow(*work_ < kWork ? (kWork - *work_) / kStep : 0); }
 
   int32_t step(int32_t set, uint8_t byte) {
     const int32_t* const to = row(set);
@@ -208,19 +210,24 @@ class GrammarMasks::Walker {
   }
 
   // Tokens that are terminals of the grammar themselves.
-  void find_tokens(const std::vector<Configuration>& set, Found& found) {
+  bool find_tokens(const std::vector<Configuration>& set, Found& found) {
+    allow();
     pushdown_.enter(set, entered_);
+    if (pushdown_.overflowed()) return false;
     for (const Configuration& c : entered_) {
       for (const GrammarAutomaton::TokenEdge& edge : automaton_.tokens(c.state)) {
         if (!edge.negated) {
           found.tokens.push_back(edge.token);
           continue;
         }
+        *work_ += trie_.ranked().size();
+        if (*work_ > kWork) return false;
         for (const int32_t token : trie_.ranked()) {
           if (token != edge.token) found.tokens.push_back(token);
         }
       }
     }
+    return true;
   }
 
   // --- loops ---
@@ -443,8 +450,9 @@ Result<std::shared_ptr<const GrammarMasks::Segment>> GrammarMasks::compute(const
 }
 
 void GrammarMasks::prepare(uint64_t limit) const {
-  uint64_t work = 0;
-  for (int32_t state = 0; state < automaton_.states() && work < limit && memory() < limit_ / 2; ++state) {
+  const uint64_t start = kWork - std::min(limit + limit / 2, kWork);  // segment() ends what would go beyond kWork
+  uint64_t work = start;
+  for (int32_t state = 0; state < automaton_.states() && work - start < limit && memory() < limit_ / 2; ++state) {
     // States of the root are nearly always at the bottom. A failure comes again, with its sentence, when it matters.
     const bool bottom = automaton_.rule_count() == 1 || state < automaton_.start(1);
     if (!segment(nullptr, state, bottom, work)) return;

@@ -36,8 +36,10 @@ class GrammarMasks {
   static constexpr size_t kMemory = size_t(32) << 20;
   // One walk may go beyond that by so much, then it is refused.
   static constexpr size_t kWalkMemory = size_t(64) << 20;
-  // Most nodes of the trie and configurations that the segments of one mask may look at.
-  static constexpr uint64_t kWork = uint64_t(1) << 24;
+  // Most steps that one mask may take, some 30 ms: a node of the trie is one, a step of the Pushdown is kStep.
+  static constexpr uint64_t kWork = uint64_t(1) << 23;
+  static constexpr uint64_t kStep = 16;
+  static Error too_much_work();
 
   // Places in the trie, ascending. `id` is never used again for others.
   struct Exits {
@@ -58,8 +60,8 @@ class GrammarMasks {
   // nothing but the end of the text, so exits lead nowhere. `work` counts up to kWork.
   Result<std::shared_ptr<const Segment>> segment(const std::shared_ptr<const Exits>& exits, int32_t state, bool bottom,
                                                  uint64_t& work) const;
-  // Walks from the empty prefix in every state, in the order of states, while `work` is below the limit and memory below
-  // half of what it may be, so that a generation seldom has to.
+  // Walks from the empty prefix in every state, in the order of states, up to so many steps (the last walk may take half
+  // as many more) and half of the memory, so that a generation seldom has to.
   void prepare(uint64_t limit) const;
   size_t memory() const { return memory_.load(std::memory_order_relaxed); }
 

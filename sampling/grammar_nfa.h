@@ -21,7 +21,7 @@ struct GrammarLimits {
   static constexpr int64_t kNesting = 4'096;        // nodes inside nodes; a bracket in GBNF is up to three of them
   static constexpr int64_t kStates = 1 << 18;       // repetitions written out: the product of nested ones counts
   static constexpr int64_t kEdges = 1 << 21;        // of the finished automaton
-  static constexpr int64_t kCompileWork = 1 << 24;  // members of the state sets that are looked at
+  static constexpr int64_t kCompileWork = 1 << 22;  // members of the state sets that are looked at
 };
 
 struct NfaEdge {

@@ -14,6 +14,15 @@ uint64_t mix(uint64_t x) {  // the finalizer of MurmurHash3
   return x ^ (x >> 33);
 }
 
+uint64_t key(int32_t rule, Configuration c) {
+  constexpr int kRuleBits = 14, kStackBits = 23;
+  static_assert(GrammarLimits::kRules < (1 << kRuleBits) && Pushdown::kFrames < (size_t(1) << kStackBits));
+  return (uint64_t(uint32_t(c.state)) << kRuleBits | uint32_t(rule)) << kStackBits | uint32_t(c.stack);
+}
+
+// Ambiguous grammars call the same rule from the same frame again and again; among so few callers it is not looked for.
+constexpr size_t kFew = 32;
+
 uint64_t key(Configuration c) { return uint64_t(uint32_t(c.state)) << 32 | uint32_t(c.stack); }
 
 uint64_t hash(std::span<const Configuration> frames) {
@@ -100,7 +109,7 @@ void Pushdown::forget(size_t count) {
 }
 
 bool Pushdown::too_many(std::vector<Configuration>& set, size_t count) {
-  if (count > kConfigurations) overflowed_ = true;
+  if (count > kConfigurations || work_ > most_work_) overflowed_ = true;
   if (overflowed_) set.clear();
   return overflowed_;
 }
@@ -112,9 +121,9 @@ void Pushdown::close(std::vector<Configuration>& set) {
   size_t kept = 0;
   for (size_t i = 0; i < set.size(); ++i) {
     const Configuration c = set[i];
-    if (!seen_.insert(key(c))) continue;
     ++work_;
     if (too_many(set, kept + 1)) return;
+    if (!seen_.insert(key(c))) continue;
     if (c.state != GrammarAutomaton::kDone && automaton_->accepting(c.state)) {
       for (const Configuration& frame : frames(c.stack)) set.push_back(frame);
     }
@@ -136,6 +145,7 @@ void Pushdown::enter(std::span<const Configuration> set, std::vector<Configurati
   overflowed_ = false;
   entered.assign(set.begin(), set.end());
   heap_.clear();
+  seen_.clear();
   size_t done = 0;
   while (true) {
     for (; done < entered.size(); ++done) {
@@ -143,6 +153,8 @@ void Pushdown::enter(std::span<const Configuration> set, std::vector<Configurati
       ++work_;
       for (const GrammarAutomaton::Call& call : automaton_->calls(c.state)) {
         const auto add = [&](Configuration frame) {
+          ++work_;
+          if (heap_.size() >= kFew && !seen_.insert(key(call.rule, frame))) return;
           heap_.push_back({automaton_->rank(call.rule), call.rule, frame});
           std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
         };
@@ -176,6 +188,7 @@ void Pushdown::read_byte(std::span<const Configuration> entered, uint8_t byte, s
     ++work_;
     for (const GrammarAutomaton::ByteEdge& edge : automaton_->bytes(c.state)) {
       if (edge.first > byte) break;
+      ++work_;
       if (byte <= edge.last) next.push_back({edge.target, c.stack});
     }
   }
@@ -187,7 +200,7 @@ void Pushdown::read_token(std::span<const Configuration> entered, int32_t token,
   overflowed_ = false;
   next.clear();
   for (const Configuration& c : entered) {
-    ++work_;
+    work_ += 1 + automaton_->tokens(c.state).size();
     for (const GrammarAutomaton::TokenEdge& edge : automaton_->tokens(c.state)) {
       if (edge.negated ? text && edge.token != token : edge.token == token) next.push_back({edge.target, c.stack});
     }

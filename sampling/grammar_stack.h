@@ -67,8 +67,10 @@ class Pushdown {
   size_t stacks() const { return begin_.size() - 1; }
   void forget(size_t count);
   size_t memory() const;  // bytes
-  // Configurations looked at so far.
+  // Steps taken so far: configurations, edges and frames looked at.
   uint64_t work() const { return work_; }
+  // What would take more than so many steps from here overflows.
+  void allow(uint64_t steps) { most_work_ = work_ + steps; }
 
  private:
   int32_t intern(std::span<const Configuration> frames);
@@ -80,7 +82,7 @@ class Pushdown {
   std::vector<uint32_t> begin_;  // [stacks + 1] into frames_
   std::vector<int32_t> slots_;   // hash table of stacks, a power of two
   bool overflowed_ = false;
-  uint64_t work_ = 0;
+  uint64_t work_ = 0, most_work_ = UINT64_MAX;
 
   struct Entry {
     int32_t rank, rule;

@@ -32,6 +32,13 @@ Result<GrammarStep> GrammarStep::make(const StepInput& in) {
 
 Status GrammarStep::look() {
   if (ready_) return {};
+  if (lost() && effects_.back() == Effect::too_ambiguous) {
+    return fail(
+        Code::grammar_limit,
+        "reading the generated text takes more steps or memory than is allowed for a token: the grammar ({}) is "
+        "too ambiguous here; make its alternatives begin differently",
+        source_);
+  }
   if (lost()) {
     return fail(Code::grammar_dead_end,
                 "the text has left its grammar ({}): a token was accepted that the grammar does not allow there, or a "
@@ -57,7 +64,7 @@ Status GrammarStep::apply(Candidates& c) {
 }
 
 GrammarStep::Effect GrammarStep::begin(std::string_view text) {
-  return matcher_->accept_bytes(text) ? Effect::began : Effect::lost;
+  return matcher_->accept_bytes(text) ? Effect::began : refused();
 }
 
 GrammarStep::Effect GrammarStep::wait(int32_t token) {
@@ -74,9 +81,9 @@ GrammarStep::Effect GrammarStep::wait(int32_t token) {
 }
 
 GrammarStep::Effect GrammarStep::follow(int32_t token) {
-  if (lost()) return Effect::lost;
+  if (lost()) return effects_.back();
   if (!started()) return wait(token);
-  if (!matcher_->accept(token)) return Effect::lost;
+  if (!matcher_->accept(token)) return refused();
   ended_ = vocabulary_->is_eog(token);
   return Effect::matched;
 }

@@ -42,14 +42,15 @@ class GrammarStep {
 
  private:
   // What a generated token did.
-  enum class Effect : uint8_t { waited, began, matched, lost };
+  enum class Effect : uint8_t { waited, began, matched, lost, too_ambiguous };
 
   GrammarStep() = default;
   Effect follow(int32_t token);
   Effect wait(int32_t token);
   Effect begin(std::string_view text);
   bool started() const { return effects_.empty() ? !triggers_ : effects_.back() != Effect::waited; }
-  bool lost() const { return !effects_.empty() && effects_.back() == Effect::lost; }
+  bool lost() const { return !effects_.empty() && effects_.back() >= Effect::lost; }
+  Effect refused() const { return matcher_->too_ambiguous() ? Effect::too_ambiguous : Effect::lost; }
   Status look();
 
   std::string source_;

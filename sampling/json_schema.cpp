@@ -132,10 +132,15 @@ class SchemaTranslator {
       return json_.string_of_length(int32_t(shape.min_length), int32_t(shape.max_length));
     }
     if (shape.patterns.size() == 1 && shape.min_length == 0 && shape.max_length < 0) {
-      const Regex& regex = shapes_.document().pattern(shape.patterns[0]);
-      LINNET_TRY(const int32_t content,
-                 add_regex(json_.rules, regex, true, json_.spelling(), "string", shapes_.budget));
-      return json_.quoted(content);
+      const auto [at, added] = rule_of_pattern_.try_emplace(shape.patterns[0], -1);
+      if (added) {
+        const Regex& regex = shapes_.document().pattern(shape.patterns[0]);
+        LINNET_TRY(const int32_t content,
+                   add_regex(json_.rules, regex, true, json_.spelling(), "string", shapes_.budget));
+        const int32_t node = json_.quoted(content);
+        at->second = json_.rules.add_rule("string", node);
+      }
+      return json_.rules.reference(at->second);
     }
     const Result<Language> language = shapes_.strings(shape);
     if (!language) {
@@ -461,7 +466,8 @@ class SchemaTranslator {
 
   SchemaShapes shapes_;
   JsonGrammar json_;
-  std::map<Goal, int32_t> rule_of_;            // by the goal in the order of addresses
+  std::map<Goal, int32_t> rule_of_;  // by the goal in the order of addresses
+  std::map<std::string_view, int32_t> rule_of_pattern_;
   std::deque<std::pair<Goal, int32_t>> open_;  // rules that have no node yet
   std::vector<std::string_view> names_;        // of the properties of the object being written
   size_t literal_bytes_ = 0;

@@ -197,6 +197,129 @@ class Subsets {
   std::vector<Language::State> states_;
 };
 
+// Which states accept the same texts: Moore's refinement (1956) of groups, but only states whose steps lead to a group
+// that was just cut are looked at again, and the largest part of a group stays (Hopcroft 1971). So a state is looked at
+// about log(states) times for each of its steps, also where the states are one long chain.
+class Refinement {
+ public:
+  // The first groups, numbered from 0; -1 for states that lead to no accepting one.
+  Refinement(const std::vector<Language::State>& states, std::vector<int32_t> group)
+      : states_(states),
+        group_(std::move(group)),
+        place_(states.size()),
+        is_open_(states.size()),
+        before_(states.size()) {
+    for (size_t i = 0; i < states.size(); ++i) {
+      for (const Language::Edge& e : states[i].edges) before_[size_t(e.target)].push_back(int32_t(i));
+      if (group_[i] < 0) continue;
+      members_.resize(std::max(members_.size(), size_t(group_[i]) + 1));
+      enter(int32_t(i), group_[i]);
+      open(int32_t(i));
+    }
+  }
+
+  Result<std::vector<int32_t>> run(WorkBudget& budget) {
+    while (!open_.empty()) {
+      std::map<Signature, std::vector<int32_t>> alike;
+      for (const int32_t s : open_) {
+        LINNET_CHECK(budget.spend(1 + int64_t(states_[size_t(s)].edges.size())));
+        alike[signature(size_t(s))].push_back(s);
+      }
+      // Signatures of one group are neighbours.
+      std::vector<int32_t> moved;
+      for (auto at = alike.begin(); at != alike.end();) {
+        const int32_t group = at->first.first;
+        std::vector<std::vector<int32_t>> parts;
+        for (; at != alike.end() && at->first.first == group; ++at) parts.push_back(std::move(at->second));
+        cut(group, std::move(parts), moved);
+      }
+      for (const int32_t s : open_) is_open_[size_t(s)] = false;
+      open_.clear();
+      for (const int32_t s : moved) {
+        for (const int32_t b : before_[size_t(s)]) open(b);
+      }
+    }
+    // Numbered in their order of appearance, so that the start stays first.
+    std::vector<int32_t> number(members_.size(), -1);
+    int32_t next = 0;
+    for (int32_t& group : group_) {
+      if (group < 0) continue;
+      int32_t& known = number[size_t(group)];
+      if (known < 0) known = next++;
+      group = known;
+    }
+    return std::move(group_);
+  }
+
+ private:
+  using Signature = std::pair<int32_t, std::vector<std::pair<uint32_t, int32_t>>>;  // steps as (last, group), gaps -1
+
+  void open(int32_t state) {
+    if (group_[size_t(state)] < 0 || is_open_[size_t(state)]) return;
+    is_open_[size_t(state)] = true;
+    open_.push_back(state);
+  }
+  void enter(int32_t state, int32_t group) {
+    group_[size_t(state)] = group;
+    place_[size_t(state)] = members_[size_t(group)].size();
+    members_[size_t(group)].push_back(state);
+  }
+  void leave(int32_t state) {
+    std::vector<int32_t>& from = members_[size_t(group_[size_t(state)])];
+    place_[size_t(from.back())] = place_[size_t(state)];
+    from[place_[size_t(state)]] = from.back();
+    from.pop_back();
+  }
+
+  Signature signature(size_t state) const {
+    Signature out{group_[state], {}};
+    const auto push = [&steps = out.second](uint32_t last, int32_t target) {
+      if (!steps.empty() && steps.back().second == target) steps.pop_back();
+      steps.emplace_back(last, target);
+    };
+    uint32_t at = 0;
+    for (const Language::Edge& e : states_[state].edges) {
+      if (e.characters.first > at) push(e.characters.first - 1, -1);
+      push(e.characters.last, group_[size_t(e.target)]);
+      at = e.characters.last + 1;
+    }
+    push(UINT32_MAX, -1);
+    return out;
+  }
+
+  // Into these parts, and the members that are not open: their steps lead where they led before.
+  void cut(int32_t group, std::vector<std::vector<int32_t>> parts, std::vector<int32_t>& moved) {
+    size_t rest = members_[size_t(group)].size();
+    for (const auto& part : parts) rest -= part.size();
+    auto& largest =
+        *std::max_element(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    if (rest < largest.size()) {
+      largest.clear();  // stays, and the rest goes
+      if (rest > 0) {
+        std::copy_if(members_[size_t(group)].begin(), members_[size_t(group)].end(), std::back_inserter(largest),
+                     [&](int32_t s) { return !is_open_[size_t(s)]; });
+      }
+    }
+    for (const auto& part : parts) {
+      if (part.empty()) continue;
+      members_.emplace_back();
+      for (const int32_t s : part) {
+        leave(s);
+        enter(s, int32_t(members_.size()) - 1);
+      }
+      moved.insert(moved.end(), part.begin(), part.end());
+    }
+  }
+
+  const std::vector<Language::State>& states_;
+  std::vector<int32_t> group_;
+  std::vector<std::vector<int32_t>> members_;  // [groups]
+  std::vector<size_t> place_;                  // of a state among the members of its group
+  std::vector<int32_t> open_;                  // states to look at
+  std::vector<bool> is_open_;                  // [states]
+  std::vector<std::vector<int32_t>> before_;   // [states] those that step there
+};
+
 }  // namespace
 
 Result<Language> Language::of_regex(const Regex& regex, bool search, WorkBudget& budget) {
@@ -367,40 +490,13 @@ Status Language::tidy(WorkBudget& budget) {
     states_.clear();
     return {};
   }
-  // Moore's refinement (1956): states are alike as long as no text is known that tells them apart.
   std::vector<int32_t> group(count);
   for (size_t i = 0; i < count; ++i) group[i] = alive[i] ? states_[i].accepts : -1;
-  using Signature = std::pair<int32_t, std::vector<std::pair<uint32_t, int32_t>>>;  // steps as (last, group), gaps -1
-  size_t groups = 0;
-  while (true) {
-    std::map<Signature, int32_t> ids;
-    std::vector<int32_t> next(count, -1);
-    for (size_t i = 0; i < count; ++i) {
-      if (!alive[i]) continue;
-      LINNET_CHECK(budget.spend(1 + int64_t(states_[i].edges.size())));
-      Signature signature{group[i], {}};
-      auto& steps = signature.second;
-      const auto push = [&steps](uint32_t last, int32_t target) {
-        if (!steps.empty() && steps.back().second == target) steps.pop_back();
-        steps.emplace_back(last, target);
-      };
-      uint32_t at = 0;
-      for (const Edge& e : states_[i].edges) {
-        if (e.characters.first > at) push(e.characters.first - 1, -1);
-        push(e.characters.last, group[size_t(e.target)]);
-        at = e.characters.last + 1;
-      }
-      push(UINT32_MAX, -1);
-      next[i] = ids.try_emplace(std::move(signature), int32_t(ids.size())).first->second;
-    }
-    group = std::move(next);
-    if (ids.size() == groups) break;
-    groups = ids.size();
-  }
-  // States are numbered in their order of appearance, so that the start stays first.
+  LINNET_TRY(group, Refinement(states_, std::move(group)).run(budget));
+  const auto groups = size_t(*std::max_element(group.begin(), group.end()) + 1);
   std::vector<State> merged(groups);
   size_t edges = 0;
-  std::vector<bool> done(groups);
+  std::vector<bool> done(merged.size());
   for (size_t i = 0; i < count; ++i) {
     if (group[i] < 0 || done[size_t(group[i])]) continue;
     State& state = merged[size_t(group[i])];

@@ -18,7 +18,7 @@ namespace linnet {
 
 // How much work may still be spent; what takes from it says grammar_limit when it is gone.
 struct WorkBudget {
-  int64_t steps = 10'000'000;
+  int64_t steps = 600'000;  // some 20 ms
   Status spend(int64_t count);
 };
 

@@ -110,7 +110,7 @@ int32_t add_language(GrammarRules& rules, const Language& language, const Spelli
 
 Result<int32_t> add_regex(GrammarRules& rules, const Regex& regex, bool search, const Spelling& spell,
                           const std::string& name, WorkBudget& budget) {
-  constexpr int64_t kWorthIt = 1'000'000;  // steps for one automaton, when there is another way
+  constexpr int64_t kWorthIt = 200'000;  // steps for one automaton, when there is another way
   WorkBudget part{.steps = std::min(budget.steps, kWorthIt)};
   const int64_t before = part.steps;
   const Result<Language> language = Language::of_regex(regex, search, part);

@@ -23,12 +23,12 @@ enum class ListKind : uint8_t;
 inline constexpr uint64_t kVisit = 64;
 
 struct Limits {
-  uint64_t steps = 1'000'000;   // statements, loop turns and calls
-  uint64_t work = 1ull << 30;   // bytes looked at; see kVisit
-  uint64_t memory = 128 << 20;  // bytes of values alive at a time; lists and dicts stay alive to the end
-  uint64_t output = 4 << 20;    // bytes of text written, captured text included
-  uint32_t calls = 64;          // macros inside each other
-  uint32_t nesting = 1000;      // nodes being evaluated inside each other
+  uint64_t steps = 300'000;    // statements, loop turns and calls
+  uint64_t work = 64 << 20;    // bytes looked at; see kVisit
+  uint64_t memory = 24 << 20;  // bytes of values alive at a time; lists and dicts stay alive to the end
+  uint64_t output = 4 << 20;   // bytes of text written, captured text included
+  uint32_t calls = 64;         // macros inside each other
+  uint32_t nesting = 1000;     // nodes being evaluated inside each other
 };
 
 class Heap {

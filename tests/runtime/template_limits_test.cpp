@@ -1,4 +1,5 @@
-// Templates that are damaged or hostile: each is refused with a sentence.
+// Templates that are damaged or hostile: each is refused with a sentence. Those that ask for very much are in
+// tests/bombs.h.
 #include <gtest/gtest.h>
 
 #include "tests/runtime/template_support.h"
@@ -60,83 +61,14 @@ TEST(TemplateLimits, Unterminated) {
   expect_refused("a\n{{ 1 +\n\xc3\xa9 \xc3\xa9 }}", Code::invalid_argument, "line 3, column 3");
 }
 
-TEST(TemplateLimits, LongLoops) {
-  expect_refused("{% for i in range(10**9) %}{% for j in range(10**9) %}{% endfor %}{% endfor %}", Code::too_large,
-                 "limit of 100000");
-  expect_refused("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", Code::too_large,
-                 "steps");
-  expect_refused(
-      "{% for i in range(99999) %}{% for j in range(9) %}{% for k in range(9) %}x{% endfor %}{% endfor %}"
-      "{% endfor %}",
-      Code::too_large, "steps");
-  expect_refused("{% set l = [1] %}{% for x in l %}{% set _ = l.append(x) %}{% endfor %}", Code::too_large, "steps");
-  expect_refused(
-      "{{ range(100000)|map('string')|map('int')|map('abs')|map('string')|map('length')|map('string')|map('int')"
-      "|map('abs')|map('abs')|map('abs')|map('abs')|map('abs')|list }}",
-      Code::too_large, "");
-}
-
 TEST(TemplateLimits, Recursion) {
-  expect_refused("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", Code::too_large, "64");
-  expect_refused("{% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ f() }}",
-                 Code::too_large, "64");
-  expect_refused("{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{% endmacro %}{{ f() }}", Code::too_large,
-                 "64");
-  expect_refused("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", Code::too_large, "64");
-  expect_refused("{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}", Code::too_large, "64");
-  // Many nodes between one macro and the next.
-  expect_refused("{% macro f() %}{{ " + nested("(1 + ", "f()|int", ")", 200) + " }}{% endmacro %}{{ f() }}",
-                 Code::too_large, "nested more than 1000 deep");
-  // 60 deep is fine.
   const auto deep = render("{% macro f(n) %}{% if n > 0 %}({{ f(n - 1) }}){% endif %}{% endmacro %}{{ f(60) }}");
   ASSERT_TRUE(deep) << deep.error().message;
   EXPECT_EQ(*deep, nested("(", "", ")", 60));
 }
 
-TEST(TemplateLimits, Growth) {
-  const std::string doubling = "{% set ns = namespace(s='0123456789') %}{% for i in range(60) %}";
-  expect_refused(doubling + "{% set ns.s = ns.s ~ ns.s %}{% endfor %}", Code::too_large, "bytes");
-  expect_refused(doubling + "{% set ns.s = ns.s + ns.s %}{% endfor %}", Code::too_large, "bytes");
-  expect_refused(doubling + "{% set ns.s = ns.s.replace('0', ns.s) %}{% endfor %}", Code::too_large, "bytes");
-  expect_refused(doubling + "{% set ns.s = [ns.s, ns.s]|join %}{% endfor %}", Code::too_large, "bytes");
-  expect_refused(doubling + "{% set ns.s = ns.s|list + ns.s|list %}{% endfor %}", Code::too_large, "bytes");
-  expect_refused(doubling + "{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}{% endfor %}", Code::too_large, "bytes");
-  expect_refused(doubling + "{% set ns.s = '%s%s' % (ns.s, ns.s) %}{% endfor %}", Code::too_large, "bytes");
-  expect_refused(doubling + "{% set ns.s = '{0}{0}'.format(ns.s) %}{% endfor %}", Code::too_large, "bytes");
-  expect_refused("{{ 'a' * 1000000000000 }}", Code::too_large, "bytes");
-  expect_refused("{{ 'ab' * 9223372036854775807 }}", Code::too_large, "bytes");
-  expect_refused("{{ [1] * 1000000000 }}", Code::too_large, "bytes");
-  expect_refused("{{ 'a'.center(1000000000) }}", Code::too_large, "bytes");
-  expect_refused("{{ 'a'.zfill(9223372036854775807) }}", Code::too_large, "bytes");
-  expect_refused("{{ 'a'|center(10**15) }}", Code::too_large, "bytes");
-  expect_refused("{{ 'a'|indent(10**15, true) }}", Code::too_large, "bytes");
-  expect_refused("{{ ('a\\n' * 1000000)|indent(100000) }}", Code::too_large, "bytes");
-  expect_refused("{{ ('a' * 1000000).replace('a', 'b' * 1000000) }}", Code::too_large, "bytes");
-  expect_refused("{{ ('a' * 1000000).join('b' * 1000) }}", Code::too_large, "bytes");
-  expect_refused("{{ ('a' * 10000000)|list|length }}", Code::too_large, "bytes");
-  expect_refused("{{ ('a' * 10000000).split('a')|length }}", Code::too_large, "bytes");
-  expect_refused("{{ [1]|batch(10**15, 1)|list }}", Code::too_large, "bytes");
-  expect_refused("{{ [1]|slice(10**15)|list }}", Code::too_large, "bytes");
-  expect_refused("{{ '%1000000000d' % 1 }}", Code::invalid_argument, "at most");
-  expect_refused("{{ '{:1000000000}'.format(1) }}", Code::invalid_argument, "at most");
-  expect_refused("{{ '%.1000000f' % 1 }}", Code::invalid_argument, "at most");
-  expect_refused("{{ ('\\t' * 1000000).expandtabs(250) }}", Code::too_large, "bytes");
-  expect_refused("{% for i in range(1000) %}{{ 'a' * 10000 }}{% endfor %}", Code::too_large, "writes more than");
-}
-
 // What is shared is small, but not when it is gone through.
 TEST(TemplateLimits, SharedValues) {
-  const std::string shared =
-      "{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}"
-      "{% set ns.y = [ns.y, ns.y] %}{% endfor %}";
-  expect_refused(shared + "{{ ns.x }}", Code::too_large, "");
-  expect_refused(shared + "{{ ns.x|tojson }}", Code::too_large, "");
-  expect_refused(shared + "{{ ns.x == ns.y }}", Code::too_large, "");
-  expect_refused(shared + "{{ ns.x < ns.y }}", Code::too_large, "");
-  expect_refused(
-      "{% set ns = namespace(x=(1,)) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}"
-      "{{ {ns.x: 1} }}",
-      Code::too_large, "");
   const std::string deep =
       "{% set ns = namespace(x=[], y=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% set ns.y = [ns.y] %}"
       "{% endfor %}";

@@ -2,6 +2,7 @@
 // compare the compiled grammar with. And a vocabulary of given texts.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
