@@ -9,7 +9,7 @@ namespace linnet {
 namespace {
 
 // What compile() may spend on masks in advance, in steps of GrammarMasks.
-constexpr uint64_t kPrepared = 3'000'000;
+constexpr uint64_t kPrepared = 3'500'000;
 
 // Steps of the Pushdown that reading a text may take, some 25 ms, and per byte of it.
 constexpr uint64_t kReadWork = 400'000, kReadWorkPerByte = 32;
