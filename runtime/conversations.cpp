@@ -50,6 +50,7 @@ Result<int64_t> Conversations::fork(int64_t id) {
   std::optional<Sequence> copy;
   if (const auto& sequence = all_.at(id).sequence) copy = sequence->fork();
   const int64_t result = open();
+  remember(result, known(id));
   if (copy) put(result, std::move(*copy));
   return result;
 }
@@ -58,8 +59,19 @@ std::optional<Sequence> Conversations::take(int64_t id) { return std::exchange(a
 
 void Conversations::put(int64_t id, Sequence sequence) {
   Conversation& c = all_.at(id);
+  c.known = sequence.size();
   c.sequence = std::move(sequence);
   c.last_used = ++uses_;
+}
+
+int64_t Conversations::known(int64_t id) const {
+  const auto it = all_.find(id);
+  return it == all_.end() ? 0 : it->second.known;
+}
+
+void Conversations::remember(int64_t id, int64_t positions) {
+  const auto it = all_.find(id);
+  if (it != all_.end()) it->second.known = positions;
 }
 
 bool Conversations::release_oldest() {

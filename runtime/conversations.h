@@ -30,6 +30,10 @@ class Conversations {
   // The sequence, if it still has one, becomes the caller's; put() gives it back.
   std::optional<Sequence> take(int64_t id);
   void put(int64_t id, Sequence sequence);
+  // The positions of its text when it last rested, with or without pages; 0: none, or no such conversation.
+  int64_t known(int64_t id) const;
+  // The same for a text whose pages are lost.
+  void remember(int64_t id, int64_t positions);
   // Lets go of the pages of the conversation that was used longest ago; false when none has any.
   bool release_oldest();
 
@@ -39,6 +43,7 @@ class Conversations {
     bool claimed = false;
     bool closing = false;
     int64_t last_used = 0;
+    int64_t known = 0;
   };
 
   Status usable(int64_t id) const;

@@ -161,7 +161,10 @@ void heal(Job& job, const Tokenizer& tokenizer) {
 }  // namespace
 
 Status Engine::Impl::prepare(Job& job, const Request& r) {
-  LINNET_CHECK(check_tokens(r.prompt, job.prompt_size));
+  LINNET_CHECK(prepare_shift(job, r));
+  // How long the prompt of a conversation may be is known when it enters.
+  const bool any_length = job.shift.discard > 0 && r.conversation != 0 && r.prompt_probs < 0;
+  LINNET_CHECK(check_tokens(r.prompt, any_length ? 0 : job.prompt_size));
   LINNET_CHECK(in_range("n_probs", r.n_probs, 0, model->facts.vocab));
   LINNET_CHECK(in_range("prompt_probs", r.prompt_probs, -1, model->facts.vocab));
   const Kernels& k = forward->kernels();
@@ -187,7 +190,8 @@ Status Engine::Impl::prepare(Job& job, const Request& r) {
   StopParams params = r.stopping;
   if (params.max_tokens == 0) params.max_tokens = -1;
   LINNET_TRY(job.stop, StopEngine::create(params, model->tokenizer(), prompt));
-  job.room = r.stopping.max_tokens == 0 ? 0 : context - job.prompt_size;
+  const int64_t end = job.shift.discard > 0 ? kMostPositions : context;
+  job.room = r.stopping.max_tokens == 0 ? 0 : end - job.prompt_size;
   job.request = &r;
   job.salt = r.salt;
   job.conversation = r.conversation;
@@ -203,9 +207,9 @@ Status Engine::Impl::enter(Job& job) {
   if (stopping) return fail(Code::cancelled, "the engine is being closed");
   if (job.conversation) LINNET_CHECK(conversations.claim(job.conversation));
   job.id = last_job + 1;
-  Status status;
+  Status status = check_known(job);
   try {
-    status = scheduler.submit(job.id);
+    if (status) status = scheduler.submit(job.id);
     if (status) jobs.emplace(job.id, &job);
     if (status && !thread.joinable()) thread = std::thread([this] { loop(); });
   } catch (const std::bad_alloc&) { status = out_of_memory(); } catch (const std::system_error& e) {

@@ -50,7 +50,8 @@ std::string_view finish_reason_name(FinishReason reason);  // "eog", "stop_strin
 struct Request {
   std::vector<int32_t> prompt;  // token ids, at least one, as they are (BOS included if wanted)
   SamplingParams sampling;
-  StopParams stopping;  // max_tokens -1: until the context is full; 0: only the prompt, for the cache's sake
+  StopParams
+      stopping;  // max_tokens -1: until the context is full, with shift without end; 0: only the prompt, for the cache's sake
   // How many of the likeliest tokens are listed with every generated token (Completion::scores); 0: no scores.
   int64_t n_probs = 0;
   // The same for the tokens of the prompt; 0: their own scores only, -1: none. Nothing of the prompt comes from the
@@ -63,6 +64,11 @@ struct Request {
   // Such tokens have no scores (logprob 0, nothing listed), and biases and penalties do not act on them. Not done where
   // a condition measures what tokens are drawn from (completion_detection, coherence_break).
   bool jump_forward = false;
+  // A text that reaches the end of the context goes on: the `n_discard` tokens behind the first `n_keep` (-1: behind the
+  // prompt; not in a conversation) are dropped from view, both rounded up to 64. A conversation's prompt may then be longer than the context by
+  // as much as the conversation knows of it. Models that cannot do this (Forward::can_shift()) refuse the request.
+  bool shift = false;
+  int64_t n_keep = 128, n_discard = 256;
   int64_t conversation = 0;  // 0: none; else from Engine::open_conversation(): keeps its pages afterwards
   uint64_t salt = 0;         // prefix sharing happens only between equal salts (tenants)
   // Called from the engine's thread with text that may be shown (UTF-8, stop strings held back). Returning false
@@ -87,6 +93,7 @@ struct Completion {
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  // of the prompt, not computed again
   int64_t completion_tokens = 0;
+  int64_t discarded_tokens = 0;  // of prompt and completion, dropped from view by context shifts of this request
   FinishReason finish_reason = FinishReason::error;
   std::string matched;                  // the stop string, pattern's match, token or phrase that ended it
   std::string condition;                // which condition that was, with its measure, where there are several of a kind
@@ -117,7 +124,8 @@ struct EngineStats {
   int64_t rollbacks = 0;    // banned phrases that finished requests took back
   int64_t masks_ahead = 0;  // of grammars, that were computed while the forward pass ran
   GrammarCache::Numbers grammars;
-  int64_t preemptions = 0;  // requests that lost their pages to an older one and were computed again
+  int64_t preemptions = 0;  // requests that lost their pages to an older one and went on later
+  int64_t shifts = 0;       // of contexts
 };
 
 class Engine {

@@ -22,6 +22,8 @@
 
 namespace linnet {
 
+inline constexpr int64_t kMostPositions = int64_t{1} << 30;  // of a text, with what its shifts dropped
+
 // On the stack of the thread that waits for it.
 struct Command {
   const std::function<void()>& run;
@@ -45,6 +47,18 @@ struct Engine::Impl {
   void on_engine(const std::function<void()>& run, const std::function<bool()>& until);
   // Under the mutex.
   bool is_engine_thread() const { return std::this_thread::get_id() == thread.get_id(); }
+
+  // Context shift (runtime/engine_shift.cpp): the first two are a caller's, check_known() under the mutex.
+  Status prepare_shift(Job& job, const Request& r) const;
+  Status check_known(Job& job) const;
+  int64_t shifted_limit(int64_t keep) const;
+  void look_for_shift(Job& job) const;
+  int64_t rows_before_shift(Job& job, int64_t rows);
+  Status shift(Job& job);
+  Status skip(Job& job);
+  void park(Job& victim);
+  bool admit_parked(Job& job);
+  bool find_room(const Job& job);
 
   // The engine's thread (runtime/engine_step.cpp).
   void loop();

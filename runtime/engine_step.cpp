@@ -81,17 +81,18 @@ void Engine::Impl::admit_jobs() {
 }
 
 bool Engine::Impl::admit(Job& job) {
+  if (job.parked) return admit_parked(job);
   if (job.conversation) job.sequence = conversations.take(job.conversation);
   if (job.sequence && job.sequence->salt() != job.salt) job.sequence.reset();
+  if (job.sequence && job.sequence->dropped() > 0 && job.shift.discard == 0) job.sequence.reset();
   if (job.sequence) {
     job.sequence->truncate(std::min(common_prefix(job.sequence->tokens(), job.tokens), job.first_wanted()));
   } else {
     job.sequence.emplace(pool, job.salt, options.prefix_cache);
   }
-  job.sequence->adopt(job.tokens, job.first_wanted());
-  bool room = fits(job);
-  while (!room && conversations.release_oldest()) room = fits(job);
-  if (!room && !scheduler.running().empty()) {
+  look_for_shift(job);
+  job.sequence->adopt(job.tokens, job.adoptable());
+  if (!find_room(job) && !scheduler.running().empty()) {
     release_sequence(job, true);
     return false;
   }
@@ -105,9 +106,12 @@ bool Engine::Impl::admit(Job& job) {
 bool Engine::Impl::fits(const Job& job) const {
   for (size_t g = 0; g < pool.groups().size(); ++g) {
     const auto missing = [&](const Job& j) {
-      const int64_t positions = std::min(static_cast<int64_t>(j.tokens.size()) + 1, context);
+      const int64_t dropped = j.parked ? j.parked->dropped : j.sequence->dropped();
+      const int64_t keep = j.parked ? j.parked->keep : j.sequence->keep();
+      const int64_t positions = std::min(static_cast<int64_t>(j.tokens.size()) + 1 - dropped, context);
       const int64_t need = Sequence::pages_needed(pool.groups()[g], positions, options.batch_tokens);
-      return std::max<int64_t>(0, need - j.sequence->pages_held(static_cast<int32_t>(g)));
+      const int64_t held = j.parked ? 0 : j.sequence->pages_held(static_cast<int32_t>(g));
+      return std::max<int64_t>(0, need + keep / kPageTokens - held);
     };
     int64_t need = missing(job);
     for (const int64_t id : scheduler.running()) need += missing(*jobs.at(id));
@@ -125,7 +129,7 @@ std::vector<Demand> Engine::Impl::demands() {
     Job& job = *jobs.at(id);
     Demand demand{id, 0, job.decoding(), false};
     if (!demand.decode) {
-      job.sequence->adopt(job.tokens, job.first_wanted());
+      job.sequence->adopt(job.tokens, job.adoptable());
       job.covered = std::max(job.covered, job.sequence->size());
       const auto sharable = std::span(job.tokens).first(static_cast<size_t>(job.first_wanted()));
       demand.waits =
@@ -147,9 +151,9 @@ void Engine::Impl::build_step() {
     const auto running = scheduler.running();
     if (std::find(running.begin(), running.end(), grant.id) == running.end()) continue;  // preempted meanwhile
     Job& job = *jobs.at(grant.id);
-    const int64_t rows = step.room(job, grant.rows);
-    const int64_t begin = job.sequence->size();
     try {
+      const int64_t rows = rows_before_shift(job, step.room(job, grant.rows));
+      const int64_t begin = rows > 0 ? job.sequence->size() : 0;
       if (rows > 0 && reserve(job, rows)) step.add(job, begin, rows);
     } catch (const std::bad_alloc&) { finish(job, no_memory()); }
   }
@@ -173,15 +177,15 @@ bool Engine::Impl::reserve(Job& job, int64_t rows) {
 }
 
 // Makes pages available: those of resting conversations, then those of the youngest request, which may be `job` itself.
-// It is computed again later; its sampler and its text stay.
+// It is computed again later, or comes back from where it was parked; its sampler and its text stay.
 bool Engine::Impl::relieve(const Job& job) {
   if (conversations.release_oldest()) return true;
   const int64_t id = scheduler.preempt();
   if (id == 0) return false;
   Job& victim = *jobs.at(id);
   if (&victim != &job) step.remove(victim);
-  victim.sequence.reset();
   ++stats.preemptions;
+  park(victim);
   return true;
 }
 
@@ -241,6 +245,9 @@ void Engine::Impl::share_prompt(Job& lead) {
 void Engine::Impl::release_sequence(Job& job, bool keep) {
   if (job.sequence && keep && job.conversation && !conversations.closing(job.conversation)) {
     conversations.put(job.conversation, std::move(*job.sequence));
+    if (job.shift.lost) conversations.remember(job.conversation, job.shift.known);
+  } else if (job.parked && keep && job.conversation) {
+    conversations.remember(job.conversation, static_cast<int64_t>(job.tokens.size()));
   }
   job.sequence.reset();
 }

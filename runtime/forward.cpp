@@ -288,7 +288,9 @@ void Forward::Impl::prepare(std::span<const BatchRow> rows) {
       const int64_t at = (static_cast<int64_t>(r) * max_rows + i) * ropes[r].pairs();
       ropes[r].fill(position, &cos[at], &sin[at]);
     }
-    const double lengths = std::floor((position + 1) / static_cast<double>(f.temperature_length));
+    // How much a row sees, so without what a context shift dropped.
+    const auto seen = static_cast<double>(row.places[0].position + 1);
+    const double lengths = std::floor(seen / static_cast<double>(f.temperature_length));
     q_scale[i] = static_cast<float>(1 + f.temperature_scale * math::log(lengths + 1));
     for (int64_t g = 0; g < groups; ++g) places[g * max_rows + i] = row.places[g];
   }
@@ -628,6 +630,20 @@ Status Forward::run(std::span<const BatchRow> rows, float* logits, float* hidden
   for (size_t i = 0; i < m.model.layers.size(); ++i) m.layer(i, n);
   m.output(rows, logits, hidden);
   return {};
+}
+
+Status Forward::can_shift() const {
+  const Facts& f = impl_->model.facts;
+  const char* why = nullptr;
+  if (!f.causal) why = "its rows see all of the text";
+  if (f.recurrent.inner > 0) why = "its state cannot forget a part of the text";
+  if (impl_->model.position_embd.data) why = "its positions are learned, and added to the tokens";
+  if (f.norm_after_rope && f.qk_norm != QkNorm::none) why = "its keys are normed after they are turned";
+  if (!why) return {};
+  return fail(Code::unsupported,
+              "the context of {} models cannot be shifted: {}; switch context shifting off, or open the engine with a "
+              "larger context",
+              f.architecture, why);
 }
 
 void Forward::rotate_page(int32_t group, std::byte* page, int64_t delta) {

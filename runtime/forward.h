@@ -16,7 +16,7 @@ namespace linnet {
 
 // One row of a batch.
 struct BatchRow {
-  int64_t position[4] = {};          // absolute; text models use the first component
+  int64_t position[4] = {};          // in the text, dropped positions included; text models use the first component
   int32_t token = 0;                 // ignored when embedding is set
   const float* embedding = nullptr;  // [dim] or null
   bool wants_logits = false;
@@ -51,6 +51,9 @@ class Forward {
   Pool& pool();  // for work between steps (sampling in parallel)
   int32_t threads() const;
   int64_t workspace_bytes() const;
+  // Whether a text's middle can be dropped (runtime/sequence_shift.cpp), or a sentence why not: positions must be turns of
+  // the keys, or distances, or nothing.
+  Status can_shift() const;
   // Turns the cached keys of a page by `delta` positions (context shift).
   void rotate_page(int32_t group, std::byte* page, int64_t delta);
 

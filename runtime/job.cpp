@@ -91,7 +91,9 @@ void Job::take_back(int64_t count, const Tokenizer& tokenizer) {
   tokens.resize(tokens.size() - static_cast<size_t>(count));
   completion.tokens.resize(completion.tokens.size() - static_cast<size_t>(count));
   if (request->n_probs > 0) completion.scores.resize(completion.tokens.size());
+  const bool shifted = sequence->dropped() > 0;
   sequence->truncate(std::min(sequence->size(), end() - 1));
+  if (shifted && sequence->dropped() == 0) shift.lost = true;
   heal_rest = heal;
   for (const int32_t token : completion.tokens) {
     heal_rest.erase(0, std::min(heal_rest.size(), tokenizer.bytes(token).size()));
@@ -189,6 +191,8 @@ void Job::summarize(FinishReason reason) {
                       "required tokens ask for more",
                       c.completion_tokens));
     }
+    if (request->shift && shift.discard == 0)
+      c.notes.push_back("shift: n_keep leaves less than 64 tokens of the context to discard; the text ends with it");
   }
   c.timings.queue_ms = milliseconds(admitted.value_or(now) - submitted);
   if (admitted) c.timings.prefill_ms = milliseconds(first_token.value_or(now) - *admitted);

@@ -2,9 +2,11 @@
 // but the fields marked otherwise belong to the engine's thread in between.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -52,6 +54,9 @@ struct Job {
   // After a step without a token for this request: whether its time is over.
   std::optional<FinishReason> check_time();
 
+  // Positions that may come from the cache.
+  int64_t adoptable() const { return shift.lost ? std::min(first_wanted(), shift.keep) : first_wanted(); }
+
   // Bookkeeping of what was computed here and what came from the cache.
   void count_computed(int64_t begin, int64_t n);
   // Fills the counts and times of `completion`.
@@ -71,6 +76,19 @@ struct Job {
   std::optional<Chain> chain;
   std::optional<StopEngine> stop;
   int64_t room = 0;  // tokens that the context has room for after the prompt; 0 where nothing is to be generated
+
+  // Context shift (runtime/engine_shift.cpp).
+  struct {
+    int64_t keep = 0, discard = 0;  // whole pages; discard 0: none, the text ends with the context
+    int64_t known = 0;              // of a conversation: positions of its text before this request
+    bool lost = false;              // the shifted text is not there any more: it is taken up again without its middle
+  } shift;
+  // Of a shifted text that was preempted: it cannot be computed again, so its pages wait outside of the pool.
+  struct Parked {
+    std::vector<std::byte> bytes;
+    int64_t keep = 0, dropped = 0;
+  };
+  std::optional<Parked> parked;
 
   int64_t delivered = 0;      // rows whose results are in `values` or prompt_scores
   std::vector<float> values;  // logits [rows][vocab], or log-probabilities

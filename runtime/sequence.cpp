@@ -22,6 +22,8 @@ Sequence::Sequence(Sequence&& other) noexcept
       salt_(other.salt_),
       share_(other.share_),
       computed_(std::exchange(other.computed_, 0)),
+      keep_(std::exchange(other.keep_, 0)),
+      dropped_(std::exchange(other.dropped_, 0)),
       tokens_(std::exchange(other.tokens_, {})),
       held_(std::exchange(other.held_, {})),
       tip_(std::exchange(other.tip_, nullptr)) {}
@@ -33,6 +35,8 @@ Sequence& Sequence::operator=(Sequence&& other) noexcept {
   salt_ = other.salt_;
   share_ = other.share_;
   computed_ = std::exchange(other.computed_, 0);
+  keep_ = std::exchange(other.keep_, 0);
+  dropped_ = std::exchange(other.dropped_, 0);
   tokens_ = std::exchange(other.tokens_, {});
   held_ = std::exchange(other.held_, {});
   tip_ = std::exchange(other.tip_, nullptr);
@@ -44,10 +48,12 @@ Sequence::~Sequence() { clear(); }
 void Sequence::clear() {
   for (size_t g = 0; g < held_.size(); ++g) {
     drop_back(g, 0);
-    held(g).first = 0;
+    Held& h = held(g);
+    for (; !h.unturned.empty(); h.unturned.pop_back()) pool_->drop(h.unturned.back());
+    h.first = h.from = 0;
   }
   tokens_.clear();
-  computed_ = 0;
+  computed_ = keep_ = dropped_ = 0;
   pool_->index().release(std::exchange(tip_, nullptr));
 }
 
@@ -72,9 +78,14 @@ void Sequence::drop_front(size_t g, int64_t first) {
   h.first = std::max(h.first, first);
 }
 
+// The first place that the row at `place` sees; places count the positions in view.
+int64_t Sequence::seen_from(size_t g, int64_t place) const {
+  return std::max(group(g).visible_begin(place), held_[g].from);
+}
+
 // The page that the next position falls into, if it exists, must be this sequence's own.
 Status Sequence::make_writable(size_t g) {
-  const int64_t page = size() / kPageTokens;
+  const int64_t page = in_view() / kPageTokens;
   Held& h = held(g);
   if (page >= h.end()) return {};
   const size_t i = static_cast<size_t>(page - h.first);
@@ -107,8 +118,8 @@ Status Sequence::extend_to(size_t g, int64_t pages) {
 
 Status Sequence::append(std::span<const int32_t> more) {
   if (more.empty()) return {};
-  const int64_t before = pages_for(size());
-  const int64_t after = pages_for(size() + static_cast<int64_t>(more.size()));
+  const int64_t before = pages_for(in_view());
+  const int64_t after = pages_for(in_view() + static_cast<int64_t>(more.size()));
   tokens_.reserve(tokens_.size() + more.size());
   for (size_t g = 0; g < held_.size(); ++g) {
     Status status = make_writable(g);
@@ -123,11 +134,11 @@ Status Sequence::append(std::span<const int32_t> more) {
 
 void Sequence::mark_computed(int64_t positions) {
   computed_ = positions;
-  if (share_) {
+  if (share_ && dropped_ == 0) {
     if (!tip_) tip_ = pool_->index().root(salt_);
     for (int64_t page = tip_ ? tip_->pages_deep : 0; share_ && page < positions / kPageTokens; ++page) publish(page);
   }
-  for (size_t g = 0; g < held_.size(); ++g) { drop_front(g, group(g).visible_begin(positions) / kPageTokens); }
+  for (size_t g = 0; g < held_.size(); ++g) { drop_front(g, seen_from(g, positions - dropped_) / kPageTokens); }
 }
 
 // Makes a full page visible to others. If another sequence was first, its page is used and this one's let go.
@@ -167,16 +178,16 @@ int64_t Sequence::truncate(int64_t positions) {
   // A state is that of a page's last position: there is none in the middle of a page.
   for (size_t g = 0; g < held_.size(); ++g)
     if (group(g).recurrent) positions -= positions % kPageTokens;
-  bool visible = true;
-  for (size_t g = 0; g < held_.size(); ++g) {
-    visible = visible && group(g).visible_begin(positions) / kPageTokens >= held(g).first;
+  bool visible = dropped_ == 0 || positions >= keep_ + dropped_;
+  for (size_t g = 0; g < held_.size() && visible; ++g) {
+    visible = seen_from(g, positions - dropped_) / kPageTokens >= held(g).first;
   }
   if (!visible) {
     const std::vector<int32_t> kept(tokens_.begin(), tokens_.begin() + positions);
     clear();
     return adopt(kept, positions);
   }
-  for (size_t g = 0; g < held_.size(); ++g) drop_back(g, pages_for(positions));
+  for (size_t g = 0; g < held_.size(); ++g) drop_back(g, pages_for(positions - dropped_));
   tokens_.resize(static_cast<size_t>(positions));
   computed_ = std::min(computed_, positions);
   step_back_tip(positions / kPageTokens);
@@ -202,7 +213,7 @@ int64_t Sequence::adoptable_end(int64_t start, std::span<PrefixNode* const> node
 int64_t Sequence::adopt(std::span<const int32_t> tokens, int64_t limit) {
   const int64_t start = size() / kPageTokens;
   limit = std::min(limit, static_cast<int64_t>(tokens.size()));
-  if (!share_ || (start + 1) * kPageTokens > limit) return size();
+  if (!share_ || dropped_ > 0 || (start + 1) * kPageTokens > limit) return size();
   if (!tip_) tip_ = pool_->index().root(salt_);
   if (!tip_ || tip_->pages_deep != start) return size();
 
@@ -251,8 +262,11 @@ Sequence Sequence::fork() const {
   copy.held_ = std::move(pages);  // from here on nothing can fail: each page is held as often as it is named
   for (const Held& h : held_) {
     for (Page* page : h.pages) pool_->hold(page);
+    for (Page* page : h.unturned) pool_->hold(page);
   }
   copy.computed_ = computed_;
+  copy.keep_ = keep_;
+  copy.dropped_ = dropped_;
   copy.tip_ = tip_;
   if (tip_) pool_->index().hold(tip_);
   return copy;
@@ -261,11 +275,14 @@ Sequence Sequence::fork() const {
 RowPlace Sequence::place(int32_t g, int64_t position) const {
   const Held& h = held_[static_cast<size_t>(g)];
   const LayerGroup& layers = group(static_cast<size_t>(g));
-  return {h.data.data(), h.first, position, layers.visible_begin(position), layers.causal ? position + 1 : size()};
+  const int64_t place = position - dropped_;
+  return {h.data.data(), h.first, place, seen_from(static_cast<size_t>(g), place),
+          layers.causal ? place + 1 : in_view()};
 }
 
 int64_t Sequence::pages_held(int32_t g) const {
-  return static_cast<int64_t>(held_[static_cast<size_t>(g)].pages.size());
+  const Held& h = held_[static_cast<size_t>(g)];
+  return static_cast<int64_t>(h.pages.size() + h.unturned.size());
 }
 
 int64_t Sequence::pages_needed(const LayerGroup& group, int64_t positions, int64_t chunk) {
@@ -279,6 +296,7 @@ bool Sequence::same_next_page(std::span<const int32_t> tokens, const Sequence& o
   const int64_t page = size() / kPageTokens;
   const size_t end = static_cast<size_t>((page + 1) * kPageTokens);
   if (size() % kPageTokens != 0 || !share_ || !other.share_ || salt_ != other.salt_) return false;
+  if (dropped_ > 0 || other.dropped_ > 0) return false;
   if (tokens.size() < end || other_tokens.size() < end) return false;
   const bool same_place = tip_ == other.tip_ && (tip_ ? tip_->pages_deep : 0) == page;
   const auto mine = page_tokens(tokens, page), theirs = page_tokens(other_tokens, page);
