@@ -103,6 +103,15 @@ class Sequence {
   Held& held(size_t group) { return held_[group]; }
   const LayerGroup& group(size_t i) const { return pool_->groups()[i]; }
   int64_t seen_from(size_t group, int64_t place) const;
+  // A shift in pages: sinks end at sinks_end, the tail begins at `tail`; `first` of this sequence.
+  struct Cut {
+    int64_t sinks_end, tail;
+    bool first;
+  };
+  bool goes(const Cut& cut, const Held& next, int64_t page) const;
+  Status make_room_for_sinks(size_t group, const Cut& cut, Held& next, std::vector<Page*>& fresh);
+  void reuse(size_t group, const Cut& cut, const Held& next, std::vector<Page*>& fresh);
+  void cut_group(size_t group, const Cut& cut, Held& next);
   Status check_shift(int64_t keep, int64_t discard) const;
   Status drop_middle(int64_t keep, int64_t gap, std::span<const int32_t> skipped, const Turn& turn);
   Status make_writable(size_t group);

@@ -61,90 +61,27 @@ Status Sequence::skip(std::span<const int32_t> tokens, const Turn& turn) {
 
 // `gap` positions behind the first `keep` lose their pages, `skipped` never had any.
 Status Sequence::drop_middle(int64_t keep, int64_t gap, std::span<const int32_t> skipped, const Turn& turn) {
-  const int64_t sinks_end = keep / kPageTokens, tail = (keep + gap) / kPageTokens;
+  const Cut cut{keep / kPageTokens, (keep + gap) / kPageTokens, dropped_ == 0};
   const int64_t dropped = dropped_ + gap + static_cast<int64_t>(skipped.size());
-  const bool first_shift = dropped_ == 0;
   std::vector<Held> next(held_.size());
-  NewPages taken(*pool_, held_.size());
-  const auto stays_unturned = [&](size_t g, int64_t page) {
-    return first_shift && page >= next[g].from / kPageTokens && page < sinks_end;
-  };
-
-  // Everything that can fail. Pages of this sequence that go, and that nobody else uses, are used again: at once if
-  // nobody could find them, else where the pool has no other.
+  NewPages sinks(*pool_, held_.size());
   tokens_.reserve(tokens_.size() + skipped.size());
   for (size_t g = 0; g < held_.size(); ++g) {
-    const Held& h = held_[g];
-    next[g].from = std::max(h.from, std::min(group(g).visible_begin(in_view()), keep));
-    const int64_t sinks = sinks_end - next[g].from / kPageTokens;
-    int64_t own = 0, found = 0;
-    for (int64_t page = h.first; page < std::min(tail, h.end()); ++page) {
-      const Page& p = *h.pages[static_cast<size_t>(page - h.first)];
-      if (stays_unturned(g, page) || p.refs > 1) continue;
-      ++(p.writable() ? own : found);
-    }
-    taken.of[g].reserve(static_cast<size_t>(sinks));
-    next[g].unturned.reserve(static_cast<size_t>(sinks));
-    next[g].pages.reserve(h.pages.size() + static_cast<size_t>(sinks));
-    next[g].data.reserve(h.pages.size() + static_cast<size_t>(sinks));
-    while (static_cast<int64_t>(taken.of[g].size()) < sinks - own) {
-      Result<Page*> page = pool_->take(static_cast<int32_t>(g));
-      if (page) {
-        taken.of[g].push_back(*page);
-      } else if (static_cast<int64_t>(taken.of[g].size()) + found >= sinks - own) {
-        break;
-      } else {
-        return page.error();
-      }
-    }
+    next[g].from = std::max(held_[g].from, std::min(group(g).visible_begin(in_view()), keep));
+    LINNET_CHECK(make_room_for_sinks(g, cut, next[g], sinks.of[g]));
   }
-
-  for (size_t g = 0; g < held_.size(); ++g) {
-    Held &h = held_[g], &n = next[g];
-    const auto sinks = static_cast<size_t>(sinks_end - n.from / kPageTokens);
-    std::vector<Page*>& fresh = taken.of[g];
-    const auto let_go = [&](Page* page, bool findable) {
-      if (page->refs > 1 || fresh.size() == sinks || (page->node && !findable)) return false;
-      if (page->node) pool_->index().detach(page);
-      fresh.push_back(page);
-      return true;
-    };
-    // Twice over the pages that go: those that can be found in the index are the second choice.
-    for (const bool findable : {false, true}) {
-      for (int64_t page = h.first; page < std::min(tail, h.end()); ++page) {
-        Page*& p = h.pages[static_cast<size_t>(page - h.first)];
-        if (p && !stays_unturned(g, page) && let_go(p, findable)) p = nullptr;
-      }
+  for (size_t g = 0; g < held_.size(); ++g) {  // from here on nothing can fail
+    reuse(g, cut, next[g], sinks.of[g]);
+    cut_group(g, cut, next[g]);
+    for (size_t i = 0; i < sinks.of[g].size(); ++i) {
+      const Page& from = *next[g].unturned[i];
+      std::memcpy(sinks.of[g][i]->data, from.data, static_cast<size_t>(group(g).page_bytes));
+      turn(static_cast<int32_t>(g), sinks.of[g][i]->data, dropped);
     }
-    for (int64_t page = h.first; page < h.end(); ++page) {
-      Page* p = h.pages[static_cast<size_t>(page - h.first)];
-      if (!p || page >= tail) continue;
-      if (stays_unturned(g, page)) {
-        n.unturned.push_back(p);
-      } else {
-        pool_->drop(p);
-      }
-    }
-    const size_t passed = first_shift ? 0 : h.unturned.size() - sinks;
-    for (size_t i = 0; i < h.unturned.size(); ++i) {
-      if (i < passed) {
-        pool_->drop(h.unturned[i]);
-      } else {
-        n.unturned.push_back(h.unturned[i]);
-      }
-    }
-    for (size_t i = 0; i < sinks; ++i) {
-      std::memcpy(fresh[i]->data, n.unturned[i]->data, static_cast<size_t>(group(g).page_bytes));
-      turn(static_cast<int32_t>(g), fresh[i]->data, dropped);
-      n.pages.push_back(fresh[i]);
-    }
-    fresh.clear();
-    for (int64_t page = std::max(tail, h.first); page < h.end(); ++page) {
-      n.pages.push_back(h.pages[static_cast<size_t>(page - h.first)]);
-    }
-    for (Page* page : n.pages) n.data.push_back(page->data);
-    n.first = sinks > 0 ? n.from / kPageTokens : std::max(h.first, tail) - gap / kPageTokens;
-    h = std::move(n);
+    next[g].pages.insert(next[g].pages.begin(), sinks.of[g].begin(), sinks.of[g].end());
+    sinks.of[g].clear();
+    for (Page* page : next[g].pages) next[g].data.push_back(page->data);
+    held_[g] = std::move(next[g]);
   }
   tokens_.insert(tokens_.end(), skipped.begin(), skipped.end());
   keep_ = keep;
@@ -152,6 +89,75 @@ Status Sequence::drop_middle(int64_t keep, int64_t gap, std::span<const int32_t>
   computed_ = size();
   pool_->index().release(std::exchange(tip_, nullptr));
   return {};
+}
+
+// Whether a page of the table is no sink to be kept as it is and before the tail.
+bool Sequence::goes(const Cut& cut, const Held& next, int64_t page) const {
+  const bool sink = cut.first && page >= next.from / kPageTokens && page < cut.sinks_end;
+  return !sink && page < cut.tail;
+}
+
+// Takes pages for the turned sinks, as far as those that go will not do: pages of this sequence that nobody else uses.
+// Those that can be found in the index are only used where the pool has no other.
+Status Sequence::make_room_for_sinks(size_t g, const Cut& cut, Held& next, std::vector<Page*>& fresh) {
+  const Held& h = held_[g];
+  const int64_t sinks = cut.sinks_end - next.from / kPageTokens;
+  int64_t own = 0, findable = 0;
+  for (int64_t page = h.first; page < h.end(); ++page) {
+    const Page& p = *h.pages[static_cast<size_t>(page - h.first)];
+    if (goes(cut, next, page) && p.refs == 1) ++(p.node ? findable : own);
+  }
+  const size_t most = h.pages.size() + static_cast<size_t>(sinks);
+  next.pages.reserve(most);
+  next.data.reserve(most);
+  next.unturned.reserve(static_cast<size_t>(sinks));
+  fresh.reserve(static_cast<size_t>(sinks));
+  while (static_cast<int64_t>(fresh.size()) + own < sinks) {
+    Result<Page*> page = pool_->take(static_cast<int32_t>(g));
+    if (!page && static_cast<int64_t>(fresh.size()) + own + findable >= sinks) break;
+    if (!page) return page.error();
+    fresh.push_back(*page);
+  }
+  return {};
+}
+
+// Moves pages that go to `fresh` until it has one for each sink; null in the table.
+void Sequence::reuse(size_t g, const Cut& cut, const Held& next, std::vector<Page*>& fresh) {
+  Held& h = held_[g];
+  const auto sinks = static_cast<size_t>(cut.sinks_end - next.from / kPageTokens);
+  for (const bool findable : {false, true}) {
+    for (int64_t page = h.first; page < h.end() && fresh.size() < sinks; ++page) {
+      Page*& p = h.pages[static_cast<size_t>(page - h.first)];
+      if (!p || !goes(cut, next, page) || p->refs > 1 || (p->node && !findable)) continue;
+      if (p->node) pool_->index().detach(p);
+      fresh.push_back(std::exchange(p, nullptr));
+    }
+  }
+}
+
+// Moves what stays from the table to `next`: unturned sinks and the tail.
+void Sequence::cut_group(size_t g, const Cut& cut, Held& next) {
+  Held& h = held_[g];
+  for (int64_t page = h.first; page < h.end(); ++page) {
+    Page* p = h.pages[static_cast<size_t>(page - h.first)];
+    if (page >= cut.tail) {
+      next.pages.push_back(p);
+    } else if (!goes(cut, next, page)) {
+      next.unturned.push_back(p);
+    } else if (p) {
+      pool_->drop(p);
+    }
+  }
+  const auto sinks = static_cast<size_t>(cut.sinks_end - next.from / kPageTokens);
+  const size_t passed = cut.first ? 0 : h.unturned.size() - sinks;  // by the window, since the last shift
+  for (size_t i = 0; i < h.unturned.size(); ++i) {
+    if (i < passed) {
+      pool_->drop(h.unturned[i]);
+    } else {
+      next.unturned.push_back(h.unturned[i]);
+    }
+  }
+  next.first = sinks > 0 ? next.from / kPageTokens : std::max(h.first, cut.tail) - (cut.tail - cut.sinks_end);
 }
 
 }  // namespace linnet

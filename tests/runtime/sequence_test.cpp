@@ -307,7 +307,7 @@ TEST_F(SequenceTest, ParkedContentComesBackAndStaysPrivate) {
     if (i % 2) {
       damaged.resize(static_cast<size_t>(random.below(static_cast<int64_t>(bytes.size()))));
     } else {
-      const size_t header = 40 + 300 * 4 + 24;
+      const size_t header = 56 + 300 * 4 + 32;
       const size_t at = static_cast<size_t>(random.below(static_cast<int64_t>(i % 4 ? header : bytes.size())));
       damaged[at] ^= static_cast<std::byte>(1 + random.below(255));
     }
