@@ -31,17 +31,24 @@ void turn(int32_t, std::byte* page, int64_t positions) {
     reinterpret_cast<Slot*>(page + i * kSlotBytes)->turned += static_cast<uint64_t>(positions);
 }
 
-uint64_t expected(const Sequence& s, int32_t g, int64_t position) {
-  return expected_slot(s.salt(), g, s.tokens().first(static_cast<size_t>(position + 1)));
+// Of the text up to and with each position.
+std::vector<uint64_t> hashes(const Sequence& s, int32_t g) {
+  std::vector<uint64_t> all;
+  uint64_t hash = s.salt() * 31 + static_cast<uint64_t>(g);
+  for (size_t i = 0; i < s.tokens().size(); ++i)
+    all.push_back(hash = PrefixIndex::default_hash(hash, s.tokens().subspan(i, 1)));
+  return all;
 }
 
 // Writes positions [computed, size) as the forward pass would.
 void write(Sequence& s, int32_t groups) {
-  for (int64_t p = s.computed(); p < s.size(); ++p)
-    for (int32_t g = 0; g < groups; ++g) {
+  for (int32_t g = 0; g < groups; ++g) {
+    const std::vector<uint64_t> expected = hashes(s, g);
+    for (int64_t p = s.computed(); p < s.size(); ++p) {
       const RowPlace row = s.place(g, p);
-      *slot_at(row, row.position) = {expected(s, g, p), 0};
+      *slot_at(row, row.position) = {expected[static_cast<size_t>(p)], 0};
     }
+  }
   s.mark_computed(s.size());
 }
 
@@ -50,6 +57,7 @@ int64_t wrong(const Sequence& s, std::span<const LayerGroup> groups) {
   int64_t count = 0;
   for (int32_t g = 0; g < static_cast<int32_t>(groups.size()); ++g) {
     if (s.size() == s.keep() + s.dropped()) continue;
+    const std::vector<uint64_t> expected = hashes(s, g);
     const RowPlace row = s.place(g, s.size() - 1);
     count += row.position != s.in_view() - 1 || row.end != s.in_view();
     const int64_t window_begin = groups[static_cast<size_t>(g)].visible_begin(s.in_view());
@@ -57,7 +65,8 @@ int64_t wrong(const Sequence& s, std::span<const LayerGroup> groups) {
       const bool sink = place < s.keep();
       const int64_t position = sink ? place : place + s.dropped();
       const Slot& is = *slot_at(row, place);
-      count += is.text != expected(s, g, position) || is.turned != static_cast<uint64_t>(sink ? s.dropped() : 0);
+      count += is.text != expected[static_cast<size_t>(position)] ||
+               is.turned != static_cast<uint64_t>(sink ? s.dropped() : 0);
     }
   }
   return count;
