@@ -1,10 +1,10 @@
 // Context shift: what happens when a text reaches the end of its context, and when a shifted text is to come back.
 //
 // When the context is full and another row is to be computed, the pages behind the sinks are dropped: at that very
-// place in the text, whatever else runs and however rows are cut into steps. A shifted text cannot be computed again
-// from its tokens (its keys and values have seen what was dropped), so a preempted one is parked. One that is lost all
-// the same, because a resting conversation gave its pages up or because it is changed within what was dropped, is taken
-// up again from its beginning and its end, as if it had been that text from the start.
+// place in the text, whatever else runs and however rows are cut into steps. The keys and values that are left have seen
+// what was dropped, and could only be computed again by going through all of the text; so a preempted text is parked. One
+// that is lost all the same, because a resting conversation gave its pages up or because it is changed within what was
+// dropped, is taken up again from its beginning and its end, as if it had been that text from the start.
 #include <algorithm>
 #include <new>
 #include <utility>

@@ -411,6 +411,53 @@ TEST(EngineStop, BansHoldAcrossAPreemption) {
   EXPECT_GT(engine->stats().preemptions, 0);
 }
 
+// A context that is dropped down to its sinks again and again: what goes back over a shift goes back into what was
+// dropped, and the text is taken up from its beginning and its end.
+TEST(EngineStop, BansGoBackOverAContextShift) {
+  for (const TinyModel& shape : {TinyModel{}, TinyModel{.window = 70}}) {
+    const auto model = tiny_model(shape);
+    const EngineOptions all_options[] = {{.context = 128, .prefix_cache = false},
+                                         {.context = 128},
+                                         {.context = 128, .batch_tokens = 3},
+                                         {.context = 128, .cache_tokens = 320}};
+    std::vector<Request> requests;
+    std::vector<Completion> alone;
+    int64_t rollbacks = 0, preemptions = 0;
+    {
+      const auto plain = make_engine(model, all_options[0]);
+      for (int64_t i = 0; i < 4; ++i) {
+        Request r = plain_text(250, i + 1);
+        r.shift = true;
+        r.n_keep = 64;
+        r.n_discard = 1000;
+        r.prompt = random_prompt(80 + i, 50 + static_cast<uint64_t>(i));
+        r.prompt.push_back(kSpaceToken + 5);
+        const std::string text = run(*plain, r).text;
+        for (size_t at = 5; at + 8 < text.size() && r.stopping.banned_phrases.size() < 40; at += 7)
+          r.stopping.banned_phrases.push_back(text.substr(at, 3));
+        alone.push_back(run(*plain, r));
+        EXPECT_EQ(alone.back().completion_tokens, 250);
+        expect_no_phrase(alone.back(), r);
+        requests.push_back(r);
+      }
+      rollbacks = plain->stats().rollbacks;
+    }
+    for (const EngineOptions& options : all_options) {
+      const auto engine = make_engine(model, options);
+      const auto results = generate_together(*engine, requests);
+      for (size_t i = 0; i < results.size(); ++i) {
+        ASSERT_TRUE(results[i]) << results[i].error().message;
+        EXPECT_EQ(results[i]->tokens, alone[i].tokens) << "request " << i << ", batch " << options.batch_tokens;
+      }
+      preemptions += engine->stats().preemptions;
+      EXPECT_EQ(engine->stats().pages_used, 0);
+    }
+    EXPECT_GT(rollbacks, 50);
+    std::printf("window %ld: %ld phrases taken back, %ld preemptions\n", static_cast<long>(shape.window),
+                static_cast<long>(rollbacks), static_cast<long>(preemptions));
+  }
+}
+
 TEST(EngineStop, AModelThatInsistsIsEnded) {
   const auto engine = make_engine(tiny());
   Request r = forced_text("no way out");
