@@ -92,6 +92,42 @@ TEST(EngineMemory, GrammarsAndBans) {
   std::printf("%ld failing allocations, %ld requests ended by them\n", static_cast<long>(n), static_cast<long>(failed));
 }
 
+// Two texts that outgrow their contexts in a pool that is too small for both: shifts, and one of them is parked.
+TEST(EngineMemory, ContextShifts) {
+  if (!can_fail_allocations()) GTEST_SKIP() << "operator new cannot be replaced here";
+  const auto model = tiny_model();
+  for (const bool prefix_cache : {true, false}) {
+    auto engine = make_engine(
+        model, {.forward = {.threads = 2}, .context = 128, .cache_tokens = 256, .prefix_cache = prefix_cache});
+    Request request = make_request(random_prompt(70, 3), 130, 2);
+    request.shift = true;
+    request.n_keep = request.n_discard = 64;
+    const auto expected = engine->generate_n(request, 2);
+    ASSERT_TRUE(expected) << expected.error().message;
+    EXPECT_GT(engine->stats().preemptions, 0);
+    EXPECT_GT(engine->stats().shifts, 1);
+    int64_t failed = 0, n = 0;
+    for (bool ended = false; !ended; n += 1 + n / 50) {
+      fail_allocation(n);
+      const auto result = engine->generate_n(request, 2);
+      ended = none_failed();
+      if (result) {
+        for (size_t i = 0; i < 2; ++i) ASSERT_EQ((*result)[i].tokens, (*expected)[i].tokens) << n;
+      } else {
+        ASSERT_EQ(result.error().code, Code::out_of_memory) << n << ": " << result.error().message;
+        ++failed;
+      }
+      ASSERT_EQ(engine->stats().pages_used, 0) << n;
+    }
+    EXPECT_GT(failed, 0);
+    const auto after = engine->generate_n(request, 2);
+    ASSERT_TRUE(after) << after.error().message;
+    EXPECT_EQ((*after)[1].tokens, (*expected)[1].tokens);
+    std::printf("%ld failing allocations, %ld requests ended by them\n", static_cast<long>(n),
+                static_cast<long>(failed));
+  }
+}
+
 // Of several requests in one step a failure ends some; the others get what they would have got.
 TEST(EngineMemory, OthersGoOn) {
   if (!can_fail_allocations()) GTEST_SKIP() << "operator new cannot be replaced here";
