@@ -156,4 +156,9 @@ void ChatTokens::answered(std::string_view text, std::span<const int32_t> tokens
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
 }
 
+void ChatTokens::restore(std::string text, std::vector<int32_t> tokens) {
+  text_ = std::move(text);
+  tokens_ = std::move(tokens);
+}
+
 }  // namespace linnet

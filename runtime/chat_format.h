@@ -85,6 +85,11 @@ class ChatTokens {
   // What the model wrote after the tokens of the last turn, when text and tokens are all of it.
   void answered(std::string_view text, std::span<const int32_t> tokens);
 
+  // The last turn with its answer, to be kept elsewhere, and back.
+  const std::string& text() const { return text_; }
+  const std::vector<int32_t>& tokens() const { return tokens_; }
+  void restore(std::string text, std::vector<int32_t> tokens);
+
  private:
   const ChatFormat* format_;
   std::string text_;

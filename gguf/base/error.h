@@ -35,7 +35,7 @@ namespace linnet {
   X(option_range) X(prompt_too_long) X(prompt_empty) X(context_full) X(token_range) X(logits_not_finite) \
   X(backend_unknown) X(backend_unavailable) X(encode_values) X(cache_full) \
   X(grammar_syntax) X(grammar_limit) X(grammar_dead_end) X(schema_unsupported) X(schema_invalid) X(regex) \
-  X(sampler_unknown) X(sampler_failed)
+  X(sampler_unknown) X(sampler_failed) X(timeout) X(handle_unknown) X(session_file)
 // clang-format on
 
 enum class Code : uint16_t {

@@ -134,14 +134,18 @@ TEST(Log, GoesWhereItsSinkSays) {
   LogSink sink;
   sink.log(LogLevel::error, "none", "nowhere");
   sink.context = &lines;
-  sink.write = [](void* context, LogLevel level, std::string_view tag, std::string_view message) {
-    *static_cast<std::string*>(context) += fmt::format("{} {}: {}\n", log_level_name(level), tag, message);
+  sink.write = [](void* context, const LogRecord& r) {
+    auto& out = *static_cast<std::string*>(context);
+    out += fmt::format("{} {}: {}", log_level_name(r.level), r.tag, r.message);
+    for (const LogField& field : r.fields) out += fmt::format(" {}={}{}", field.name, field.value, field.text ? "'" : "");
+    out += "\n";
   };
   sink.log(LogLevel::debug, "gguf", "unheard {}", 1);
   sink.log(LogLevel::warning, "gguf", "heard {}", 2);
+  sink.event(LogLevel::info, "MEM", "fields", {{"bytes", 7}, {"name", "x"}, {"share", 0.5}, {"good", true}});
   sink.least = LogLevel::off;
   sink.log(LogLevel::error, "gguf", "unheard");
-  EXPECT_EQ(lines, "warning gguf: heard 2\n");
+  EXPECT_EQ(lines, "warning gguf: heard 2\ninfo MEM: fields bytes=7 name=x' share=0.500 good=true\n");
 }
 
 }  // namespace
