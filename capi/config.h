@@ -90,4 +90,7 @@ class ConfigLayers {
   Options options_;                               // of all layers
 };
 
+// {KEY:{"value":...,"origin":...,"effect":...}}: every option with its effective value and the layer it is from.
+std::string config_json(const ConfigLayers& layers);
+
 }  // namespace linnet

@@ -118,4 +118,14 @@ ConfigLayer ConfigLayers::origin(const OptionRow& row) const {
   return ConfigLayer::fallback;
 }
 
+std::string config_json(const ConfigLayers& layers) {
+  JsonWriter w;
+  w.begin_object();
+  for (const OptionRow& row : option_rows()) {
+    w.key(row.key).begin_object().key("value").raw(option_json(row, layers.options()));
+    w.member("origin", config_layer_name(layers.origin(row))).member("effect", !(row.marks & kPlanned)).end_object();
+  }
+  return w.end_object().text();
+}
+
 }  // namespace linnet

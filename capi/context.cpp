@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "capi/sampler_library.h"
+#include "gguf/base/aligned.h"
 #include "gguf/base/hash.h"
 #include "gguf/base/utf8.h"
+#include "runtime/embedder.h"
 
 namespace linnet {
 namespace {
@@ -31,8 +33,15 @@ SessionLimits session_limits(const Options& o) {
           .auto_cleanup = o.auto_cleanup};
 }
 
+LogLevel log_level_of(const Options& o) {
+  if (o.log_debug || o.log_level == "debug") return LogLevel::debug;
+  if (o.log_level == "info") return LogLevel::info;
+  if (o.log_level == "warn") return LogLevel::warning;
+  return o.log_level == "error" || o.log_level == "fatal" ? LogLevel::error : LogLevel::off;
+}
+
 LoggerOptions logger_options(const Options& o, const ContextOptions& given) {
-  return {.least = o.log_debug ? LogLevel::debug : log_level_of(o),
+  return {.least = log_level_of(o),
           .format = o.log_format == "json" ? LogFormat::json : LogFormat::text,
           .timestamps = o.log_timestamps,
           .colors = o.log_colors,
@@ -158,6 +167,8 @@ Result<std::shared_ptr<ServedModel>> Context::make(std::shared_ptr<const Model> 
   }
   for (const std::string& warning : model->warnings) log().log(LogLevel::warning, "MODEL", "{}", warning);
   LINNET_TRY(auto served, ServedModel::create(std::move(model), options.chat_template, engine));
+  if (const Status can = served->engine->forward().can_shift(); options.context_shifting && !can)
+    log().log(LogLevel::info, "MEM", "texts end with the context: {}", can.error().message);
   if (served->format.foreign()) {
     log().log(LogLevel::warning, "MODEL",
               "the model has no chat template and no tokens of ChatML, which is used: it was hardly made to chat");
@@ -180,7 +191,8 @@ Result<Context::LoadedModel> Context::open_model(const std::string& path, std::s
 // Under no mutex.
 Result<uint32_t> Context::enter_model(LoadedModel model) {
   const Model& m = *model.served->model;
-  log().event(LogLevel::info, "MODEL", fmt::format("loaded {}", model.path.empty() ? "a model from memory" : model.path),
+  log().event(LogLevel::info, "MODEL",
+              fmt::format("loaded {}", model.path.empty() ? "a model from memory" : model.path),
               {{"architecture", m.facts.architecture},
                {"weight_bytes", m.weight_bytes()},
                {"context", m.context_for(model.layers.options().ctx_size)},
@@ -226,9 +238,10 @@ Result<uint32_t> Context::load_bytes(std::span<const std::byte> bytes, std::stri
     std::shared_ptr<const Model> model;
   };
   const auto both = std::make_shared<Both>();
-  both->bytes = Aligned<std::byte>(bytes.size());
+  LINNET_TRY(both->bytes, Aligned<std::byte>::make(static_cast<int64_t>(bytes.size())));
   std::copy(bytes.begin(), bytes.end(), both->bytes.data());
-  LINNET_TRY(both->model, Model::load(std::span<const std::byte>(both->bytes.data(), bytes.size()), {.kv_type = kv_type}));
+  LINNET_TRY(both->model,
+             Model::load(std::span<const std::byte>(both->bytes.data(), bytes.size()), {.kv_type = kv_type}));
   LINNET_TRY(loaded.served, make(std::shared_ptr<const Model>(both, both->model.get()), options));
   return enter_model(std::move(loaded));
 }
@@ -510,11 +523,12 @@ Result<Completion> Context::generate(uint32_t id, const GenerateInput& input) {
     const Options& options = layers.options();
     LINNET_TRY(Request request, make_request(options, {}));
     request.client = id;
+    request.shift = options.context_shifting && use.session->served().engine->forward().can_shift();
     request.on_text = input.on_text;
     Session& session = *use.session;
     if (!input.tokens.empty())
       return session.complete({input.tokens.begin(), input.tokens.end()}, std::move(request), input.call);
-    if (!input.raw)
+    if (!input.raw && options.apply_chat_template)
       return session.chat(input.text, std::move(request), options.chat_template_kwargs.text, input.call);
     const Tokenizer& tokenizer = session.served().model->tokenizer();
     LINNET_TRY(std::vector<int32_t> prompt,
@@ -574,9 +588,9 @@ Result<uint32_t> Context::start_stream(uint32_t session, const GenerateInput& in
     const std::lock_guard lock(mutex_);
     const auto it = sessions_.find(session);
     if (it == sessions_.end()) return no_session(session);
-    for (const auto& [id, open] : streams_) {
+    for (const auto& [other, open] : streams_) {
       if (open.session == session)
-        return fail(Code::busy, "session {} has a stream already ({}); finish it first", session, id);
+        return fail(Code::busy, "session {} has a stream already ({}); finish it first", session, other);
     }
     owner = it->second.session;
     id = ++last_stream_;

@@ -98,8 +98,8 @@ class Context {
     uint32_t id = 0;
     std::string path;    // as given
     std::string config;  // as given
-    std::shared_ptr<ServedModel> served;
-    ConfigLayers layers;
+    std::shared_ptr<ServedModel> served = {};
+    ConfigLayers layers = ConfigLayers();
     double load_ms = 0;
     bool leaving = false;  // unloaded or replaced: nobody comes in any more
   };

@@ -134,7 +134,8 @@ Status needs(const void* pointer, const char* what) {
 template <class T>
 Status deliver(std::span<const T> result, T* to, size_t capacity, size_t* needed) {
   if (needed) *needed = result.size();
-  if (!to && capacity > 0) return fail(Code::invalid_argument, "the memory for the result is NULL, its size {}", capacity);
+  if (!to && capacity > 0)
+    return fail(Code::invalid_argument, "the memory for the result is NULL, its size {}", capacity);
   if (!to && needed) return {};  // only the size was asked for
   if (result.size() > capacity) {
     return fail(Code::too_large, "the result takes {}, and there is room for {}", result.size(), capacity);
@@ -225,10 +226,10 @@ using namespace linnet;
 const char* linnet_version(void) { return LINNET_VERSION; }
 
 const char* linnet_code_name(linnet_code code) {
-  constexpr const char* names[] = {"ok",      "invalid_argument", "not_found", "configuration", "model",
-                                   "out_of_memory", "busy",       "timeout",   "cancelled",     "too_large",
-                                   "prompt_too_long", "context_full", "end",   "unsupported",   "io",
-                                   "internal"};
+  constexpr const char* names[] = {
+      "ok",   "invalid_argument", "not_found", "configuration", "model",           "out_of_memory",
+      "busy", "timeout",          "cancelled", "too_large",     "prompt_too_long", "context_full",
+      "end",  "unsupported",      "io",        "internal"};
   return code >= 0 && static_cast<size_t>(code) < std::size(names) ? names[code] : "unknown";
 }
 
@@ -273,7 +274,8 @@ int32_t linnet_runtime_destroy(linnet_runtime runtime, linnet_error* error) {
   return guarded(error, [&]() -> Status { return Registry::instance().remove(runtime); });
 }
 
-int32_t linnet_runtime_add_samplers(linnet_runtime runtime, const linnet_sampler_library* library, linnet_error* error) {
+int32_t linnet_runtime_add_samplers(linnet_runtime runtime, const linnet_sampler_library* library,
+                                    linnet_error* error) {
   return guarded(error, [&]() -> Status {
     LINNET_TRY(const auto context, Registry::instance().find(runtime));
     if (!library) return fail(Code::invalid_argument, "the library of samplers is NULL");
@@ -339,9 +341,10 @@ int32_t linnet_tokenize(linnet_runtime runtime, linnet_model model, const char* 
       return fail(Code::invalid_argument, "the flags are {}, expected a sum of LINNET_TOKENIZE_...", flags);
     const Tokenizer& tokenizer = served->model->tokenizer();
     const bool ends = flags & LINNET_TOKENIZE_BOS;
+    const bool special = flags & LINNET_TOKENIZE_SPECIAL;
     LINNET_TRY(const std::vector<int32_t> ids, tokenizer.encode(input, {.bos = ends && tokenizer.add_bos(),
-                                                                        .eos = ends && tokenizer.add_eos(),
-                                                                        .special = (flags & LINNET_TOKENIZE_SPECIAL) != 0}));
+                                                                        .special = special,
+                                                                        .eos = ends && tokenizer.add_eos()}));
     return deliver(std::span<const int32_t>(ids), tokens, capacity, needed);
   });
 }

@@ -153,7 +153,7 @@ typedef struct linnet_request {
   size_t input_bytes;
   const int32_t* tokens; /* instead of `input`: the prompt as it is */
   size_t token_count;
-  int32_t raw;        /* 0: `input` is the user's next message, and the answer joins the history. 1: `input` is the whole
+  int32_t raw; /* 0: `input` is the user's next message, and the answer joins the history. 1: `input` is the whole
                          prompt, special tokens included, and the history stays as it is */
   const char* config; /* sampling, stopping, priority and deadlines of this request */
   size_t config_bytes;
@@ -170,8 +170,8 @@ typedef struct linnet_completion {
   const int32_t* tokens; /* generated */
   size_t token_count;
   int64_t prompt_tokens;
-  int64_t cached_tokens;    /* of the prompt, not computed again */
-  int64_t discarded_tokens; /* forgotten by context shifts */
+  int64_t cached_tokens;     /* of the prompt, not computed again */
+  int64_t discarded_tokens;  /* forgotten by context shifts */
   const char* finish_reason; /* "eog", "stop_string", "max_tokens", ... (docs/stopping.md) */
   const char* json;          /* all of this and scores, notes, timings: what `linnet run --json` prints */
   size_t json_bytes;

@@ -102,8 +102,7 @@ void Logger::Impl::write(void* context, const LogRecord& record) noexcept {
       const std::lock_guard lock(self.mutex);
       self.options.callback(self.options.context, record);
     }
-  } catch (...) {
-  }
+  } catch (...) {}
 }
 
 Result<std::unique_ptr<Logger>> Logger::create(const LoggerOptions& options) {
@@ -111,8 +110,8 @@ Result<std::unique_ptr<Logger>> Logger::create(const LoggerOptions& options) {
   impl->options = options;
   try {
     if (!options.file.empty() && options.max_bytes > 0) {
-      impl->out = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.file, options.max_bytes,
-                                                                         options.kept_files);
+      impl->out =
+          std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.file, options.max_bytes, options.kept_files);
     } else if (!options.file.empty()) {
       impl->out = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
     } else if (!options.callback) {

@@ -19,10 +19,10 @@ struct LoggerOptions {
   LogLevel least = LogLevel::info;
   LogFormat format = LogFormat::text;
   bool timestamps = true;
-  bool colors = false;         // levels in ANSI colours; never in JSON
-  std::string file;            // empty: standard error, or only the callback when there is one
-  uint64_t max_bytes = 0;      // of the file, which is then renamed to NAME.1.EXT and begun anew; 0: no limit
-  uint32_t kept_files = 3;     // of those that were renamed
+  bool colors = false;      // levels in ANSI colours; never in JSON
+  std::string file;         // empty: standard error, or only the callback when there is one
+  uint64_t max_bytes = 0;   // of the file, which is then renamed to NAME.1.EXT and begun anew; 0: no limit
+  uint32_t kept_files = 3;  // of those that were renamed
   void (*callback)(void* context, const LogRecord& record) = nullptr;  // one call at a time
   void* context = nullptr;
 };

@@ -227,6 +227,25 @@ Status check_json_option(const OptionRow& row, const Options& options, SkippedJs
   return stop.check(PlainVocabulary(std::numeric_limits<int32_t>::max()));
 }
 
+namespace {
+
+// The position of a word in a row's choices.
+size_t choice_of(std::string_view choices, std::string_view word) {
+  size_t n = 0;
+  for (size_t at = 0; at < choices.size(); ++n) {
+    const size_t end = std::min(choices.find(' ', at), choices.size());
+    if (choices.substr(at, end - at) == word) break;
+    at = end + 1;
+  }
+  return n;
+}
+
+Priority priority_of(const Options& o) {
+  return static_cast<Priority>(std::min<size_t>(choice_of(find_option("priority")->choices, o.priority), 3));
+}
+
+}  // namespace
+
 Result<Request> make_request(const Options& o, std::vector<int32_t> prompt) {
   Request request;
   request.prompt = std::move(prompt);
@@ -236,6 +255,13 @@ Result<Request> make_request(const Options& o, std::vector<int32_t> prompt) {
   request.jump_forward = o.jump_forward;
   request.prompt_probs = o.prompt_logprobs;
   request.token_healing = o.token_healing;
+  request.n_keep = o.n_keep_tokens;
+  request.n_discard = o.n_discard_tokens;
+  request.priority = priority_of(o);
+  // Without auto_queue_cleanup only a deadline of its own takes a request out of the queue.
+  const int64_t patience = o.auto_queue_cleanup ? o.default_task_timeout_ms : 0;
+  request.queue_timeout_ms = static_cast<double>(o.queue_timeout_ms > 0 ? o.queue_timeout_ms : patience);
+  request.first_token_timeout_ms = static_cast<double>(o.first_token_timeout_ms);
   return request;
 }
 
@@ -244,11 +270,13 @@ EngineOptions engine_options(const Options& o) {
   e.forward.threads = static_cast<int32_t>(o.threads);
   e.forward.backend = o.backend;
   e.context = o.ctx_size;
-  e.max_concurrent = o.max_concurrent;
-  e.queue_size = o.queue_size;
+  e.max_concurrent = o.batch_processing ? o.max_concurrent : 1;
+  e.queue_size = o.queue_reject();
+  e.priorities = o.priority_scheduling_enabled;
+  e.fair = o.fair_scheduling_enabled;
   e.batch_tokens = o.batch_size;
   e.cache_tokens = o.max_cache_tokens;
-  e.prefix_cache = o.cache_prompt;
+  e.prefix_cache = o.cache_prompt && o.enable_token_cache_reuse;
   return e;
 }
 

@@ -94,6 +94,7 @@ struct StoppingOptions {
 };
 
 struct ChatOptions {
+  bool apply_chat_template = true;
   std::string chat_template;
   JsonText chat_template_kwargs = {"{}"};
 };
@@ -122,6 +123,7 @@ struct MemoryOptions {
   bool enable_token_cache_reuse = true;
   int64_t cache_retention_ms = 300000;
   double cache_similarity_threshold = 0;
+  std::string cache_salt;
   int64_t max_memory_mb = 0;
   double memory_pressure_threshold = 0.85;
   bool auto_gpu_layers = true;
@@ -143,6 +145,10 @@ struct BackendOptions {
   bool auto_queue_cleanup = true;
   int64_t queue_warning_threshold = 0;  // 0: queue_warning() says
   int64_t queue_reject_threshold = 0;   // 0: queue_size
+  std::string priority = "normal";
+  int64_t queue_timeout_ms = 0;  // 0: default_task_timeout_ms
+  int64_t first_token_timeout_ms = 0;
+  int64_t swap_timeout_ms = 30000;
 
   // Waiting requests from which on the queue counts as nearly full, and from which on it refuses.
   int64_t queue_warning() const { return queue_warning_threshold ? queue_warning_threshold : queue_reject() * 4 / 5; }
@@ -155,6 +161,9 @@ struct LoggingOptions {
   bool log_timestamps = true;
   bool log_colors = false;
   std::string log_file;
+  std::string log_format = "text";
+  int64_t log_max_mb = 0;
+  int64_t log_kept_files = 3;
 };
 
 struct PerformanceOptions {
@@ -238,7 +247,8 @@ Result<StopParams> stop_params(const Options& options, SkippedJson* skipped = nu
 Result<std::vector<Trigger>> grammar_triggers(const Options& options, SkippedJson* skipped = nullptr);
 // What is inside of the options that are JSON, whatever the others say.
 Status check_json_option(const OptionRow& row, const Options& options, SkippedJson* skipped = nullptr);
-// A request for a prompt with all that options say of one.
+// A request for a prompt with all that options say of one, but for `shift`: whether the model can do that is for the
+// caller to know (Forward::can_shift).
 Result<Request> make_request(const Options& options, std::vector<int32_t> prompt);
 EngineOptions engine_options(const Options& options);
 

@@ -199,6 +199,10 @@ Result<const linnet_sampler_library*> table_of(const std::string& path, const os
     return fail(Code::sampler_failed, "{}: linnet_sampler_v1() threw an exception, expected a table of samplers", path);
   }
   if (!table) return fail(Code::sampler_failed, "{}: linnet_sampler_v1() returned NULL", path);
+  return table;
+}
+
+Status check_table(const std::string& path, const linnet_sampler_library* table) {
   if (table->version != LINNET_SAMPLER_VERSION) {
     return fail(Code::unsupported,
                 "{}: has version {} of the sampler interface, expected {}; build it again with the "
@@ -208,15 +212,13 @@ Result<const linnet_sampler_library*> table_of(const std::string& path, const os
   if (table->count < 1 || table->count > kMostSamplers || !table->samplers)
     return fail(Code::unsupported, "{}: has {} samplers, expected 1 to {}", path, table->samplers ? table->count : 0,
                 kMostSamplers);
-  return table;
+  return {};
 }
 
-}  // namespace
-
-Status load_sampler_library(const std::string& path, CustomSamplers& samplers) {
-  LINNET_TRY(os::SharedLibrary opened, os::SharedLibrary::open(path));
-  const auto library = std::make_shared<const os::SharedLibrary>(std::move(opened));
-  LINNET_TRY(const linnet_sampler_library* table, table_of(path, *library));
+// `library` may be null: the table then stays valid by itself.
+Status add_table(const std::string& path, const linnet_sampler_library* table,
+                 const std::shared_ptr<const os::SharedLibrary>& library, CustomSamplers& samplers) {
+  LINNET_CHECK(check_table(path, table));
   CustomSamplers more = samplers;
   for (uint32_t i = 0; i < table->count; ++i) {
     const linnet_sampler* s = table->samplers[i];
@@ -231,6 +233,19 @@ Status load_sampler_library(const std::string& path, CustomSamplers& samplers) {
   }
   samplers = std::move(more);
   return {};
+}
+
+}  // namespace
+
+Status add_samplers(const linnet_sampler_library& library, CustomSamplers& samplers) {
+  return add_table("the library of samplers", &library, nullptr, samplers);
+}
+
+Status load_sampler_library(const std::string& path, CustomSamplers& samplers) {
+  LINNET_TRY(os::SharedLibrary opened, os::SharedLibrary::open(path));
+  const auto library = std::make_shared<const os::SharedLibrary>(std::move(opened));
+  LINNET_TRY(const linnet_sampler_library* table, table_of(path, *library));
+  return add_table(path, table, library, samplers);
 }
 
 Result<std::shared_ptr<const CustomSamplers>> custom_samplers(const Options& options) {

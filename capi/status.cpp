@@ -24,7 +24,8 @@ double share(int64_t part, int64_t whole) {
 // Lines of Prometheus text. A name's TYPE is written once, before its first value.
 class Prometheus {
  public:
-  void value(std::string_view name, std::string_view type, std::string_view help, double v, std::string_view labels = {}) {
+  void value(std::string_view name, std::string_view type, std::string_view help, double v,
+             std::string_view labels = {}) {
     head(name, type, help);
     text_ += fmt::format("{}{} {}\n", name, labels.empty() ? "" : fmt::format("{{{}}}", labels), v);
   }
@@ -35,7 +36,8 @@ class Prometheus {
       below += h.buckets()[i];
       text_ += fmt::format("{}_bucket{{le=\"{}\"}} {}\n", name, h.bounds()[i] / 1000, below);
     }
-    text_ += fmt::format("{0}_bucket{{le=\"+Inf\"}} {1}\n{0}_sum {2}\n{0}_count {1}\n", name, h.count(), h.sum() / 1000);
+    text_ +=
+        fmt::format("{0}_bucket{{le=\"+Inf\"}} {1}\n{0}_sum {2}\n{0}_count {1}\n", name, h.count(), h.sum() / 1000);
   }
   std::string text() && { return std::move(text_); }
 
@@ -255,7 +257,8 @@ std::string Context::prometheus(const Snapshot& s) const {
        [](const M& x) { return x.served->model->weight_bytes(); });
   gauge("linnet_sessions", "Open sessions.", static_cast<double>(s.sessions.size()));
   gauge("linnet_models", "Loaded models.", static_cast<double>(s.models.size()));
-  gauge("linnet_resident_bytes", "Memory of the process, mapped files included.", static_cast<double>(s.memory.resident));
+  gauge("linnet_resident_bytes", "Memory of the process, mapped files included.",
+        static_cast<double>(s.memory.resident));
   return std::move(p).text();
 }
 

@@ -20,7 +20,8 @@ namespace linnet {
 class Stream {
  public:
   // Runs the request: with a callback for its text, and a call that can be cancelled.
-  using Run = std::function<Result<Completion>(const std::function<bool(std::string_view)>& on_text, Session::Call& call)>;
+  using Run =
+      std::function<Result<Completion>(const std::function<bool(std::string_view)>& on_text, Session::Call& call)>;
   // thread_start when the system has no thread for it. `cancel` interrupts a call.
   static Result<std::shared_ptr<Stream>> start(Run run, std::function<void(Session::Call& call)> cancel);
   ~Stream();  // cancels, and waits for the end

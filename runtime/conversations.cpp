@@ -55,6 +55,23 @@ Result<int64_t> Conversations::fork(int64_t id) {
   return result;
 }
 
+Result<std::vector<std::byte>> Conversations::park(int64_t id) const {
+  LINNET_CHECK(usable(id));
+  const auto& sequence = all_.at(id).sequence;
+  return sequence ? sequence->park() : std::vector<std::byte>();
+}
+
+Result<int64_t> Conversations::resume(PagePool& pool, std::span<const std::byte> bytes, uint64_t salt) {
+  LINNET_TRY(Sequence sequence, Sequence::resume(pool, bytes));
+  if (sequence.salt() != salt) {
+    return fail(Code::invalid_argument,
+                "the parked pages belong to another tenant (cache_salt); their text is computed again");
+  }
+  const int64_t id = open();
+  put(id, std::move(sequence));
+  return id;
+}
+
 std::optional<Sequence> Conversations::take(int64_t id) { return std::exchange(all_.at(id).sequence, std::nullopt); }
 
 void Conversations::put(int64_t id, Sequence sequence) {

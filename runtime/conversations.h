@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "gguf/base/error.h"
 #include "runtime/sequence.h"
@@ -26,6 +28,10 @@ class Conversations {
 
   // A new conversation with the same content; an error as for claim().
   Result<int64_t> fork(int64_t id);
+
+  // What it has computed, as bytes, and a new one with that content (Sequence::park). Errors as for claim().
+  Result<std::vector<std::byte>> park(int64_t id) const;
+  Result<int64_t> resume(PagePool& pool, std::span<const std::byte> bytes, uint64_t salt);
 
   // The sequence, if it still has one, becomes the caller's; put() gives it back.
   std::optional<Sequence> take(int64_t id);

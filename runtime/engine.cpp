@@ -112,7 +112,7 @@ Engine::Impl::Impl(std::shared_ptr<const Model> m, const EngineOptions& o, std::
       context(context_positions),
       forward(std::move(f)),
       sampler_cache(model->tokenizer()),
-      scheduler({o.max_concurrent, o.queue_size, o.batch_tokens}),
+      scheduler({o.max_concurrent, o.queue_size, o.batch_tokens, o.priorities, o.fair}),
       pool(model->groups(), pages_per_group, identity_of(*model)),
       step(*model, *forward) {
   for (const LayerGroup& group : model->groups()) stats.page_bytes += group.page_bytes;
@@ -209,7 +209,7 @@ Status Engine::Impl::enter(Job& job) {
   job.id = last_job + 1;
   Status status = check_known(job);
   try {
-    if (status) status = scheduler.submit(job.id);
+    if (status) status = scheduler.submit(job.id, job.priority(), job.request ? job.request->client : 0);
     if (status) jobs.emplace(job.id, &job);
     if (status && !thread.joinable()) thread = std::thread([this] { loop(); });
   } catch (const std::bad_alloc&) { status = out_of_memory(); } catch (const std::system_error& e) {
@@ -346,6 +346,28 @@ Result<int64_t> Engine::fork_conversation(int64_t id) {
     } catch (const std::bad_alloc&) { result = out_of_memory(); }
   };
   impl_->on_engine(std::ref(fork), [] { return true; });
+  return result;
+}
+
+Result<std::vector<std::byte>> Engine::park_conversation(int64_t id) {
+  Result<std::vector<std::byte>> result = fail(Code::cancelled, "the engine is being closed");
+  const auto park = [&] {
+    try {
+      result = impl_->conversations.park(id);
+    } catch (const std::bad_alloc&) { result = out_of_memory(); }
+  };
+  impl_->on_engine(std::ref(park), [] { return true; });
+  return result;
+}
+
+Result<int64_t> Engine::resume_conversation(std::span<const std::byte> bytes, uint64_t salt) {
+  Result<int64_t> result = fail(Code::cancelled, "the engine is being closed");
+  const auto resume = [&] {
+    try {
+      result = impl_->conversations.resume(impl_->pool, bytes, salt);
+    } catch (const std::bad_alloc&) { result = out_of_memory(); }
+  };
+  impl_->on_engine(std::ref(resume), [] { return true; });
   return result;
 }
 

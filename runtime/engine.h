@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "runtime/forward.h"
 #include "runtime/logprobs.h"
 #include "runtime/model.h"
+#include "runtime/scheduler.h"
 #include "sampling/chain.h"
 #include "sampling/custom_sampler.h"
 #include "sampling/grammar_cache.h"
@@ -69,8 +71,15 @@ struct Request {
   // as much as the conversation knows of it. Models that cannot do this (Forward::can_shift()) refuse the request.
   bool shift = false;
   int64_t n_keep = 128, n_discard = 256;
-  int64_t conversation = 0;  // 0: none; else from Engine::open_conversation(): keeps its pages afterwards
-  uint64_t salt = 0;         // prefix sharing happens only between equal salts (tenants)
+  // Who goes first when not all can run (runtime/scheduler.h); `client` is whoever shares the machine fairly with others.
+  Priority priority = Priority::normal;
+  int64_t client = 0;
+  // Deadlines from submission on, 0: none. A request that misses one ends with Code::timeout, between two steps. (The
+  // time for the whole text is stopping.max_time_ms, which keeps what is there.)
+  double queue_timeout_ms = 0;        // until it runs
+  double first_token_timeout_ms = 0;  // until its first token
+  int64_t conversation = 0;           // 0: none; else from Engine::open_conversation(): keeps its pages afterwards
+  uint64_t salt = 0;                  // prefix sharing happens only between equal salts (tenants)
   // Called from the engine's thread with text that may be shown (UTF-8, stop strings held back). Returning false
   // or throwing cancels. Must not call the engine (that is an error, not a deadlock), and holds up all others meanwhile.
   std::function<bool(std::string_view text)> on_text;
@@ -113,6 +122,8 @@ struct EngineOptions {
   int64_t batch_tokens = 512;  // rows of one step
   int64_t cache_tokens = 0;    // page pool size in tokens; 0: context * max_concurrent, at most 100000 beyond context
   bool prefix_cache = true;
+  bool priorities = true;                                      // otherwise Request::priority makes no difference
+  bool fair = true;                                            // otherwise Request::client makes none
   std::shared_ptr<const CustomSamplers> custom_samplers = {};  // those that chains of requests may name
 };
 
@@ -124,6 +135,7 @@ struct EngineStats {
   int64_t rollbacks = 0;    // banned phrases that finished requests took back
   int64_t masks_ahead = 0;  // of grammars, that were computed while the forward pass ran
   GrammarCache::Numbers grammars;
+  int64_t displaced = 0;    // requests that gave their place to one of higher priority and went on later
   int64_t preemptions = 0;  // requests that lost their pages to an older one and went on later
   int64_t shifts = 0;       // of contexts
 };
@@ -152,6 +164,10 @@ class Engine {
   int64_t open_conversation();  // 0: out of memory
   // Another conversation with the same content; its pages are shared until one of the two goes another way.
   Result<int64_t> fork_conversation(int64_t id);
+  // What a conversation has computed, as bytes (empty: nothing), and a new conversation with that content. For the same
+  // model and build: invalid_argument for other bytes. Pages that come from outside are never shared with others.
+  Result<std::vector<std::byte>> park_conversation(int64_t id);
+  Result<int64_t> resume_conversation(std::span<const std::byte> bytes, uint64_t salt);
   // Cancels the conversation's request and waits for its end; then its pages are let go. Unknown ids are ignored.
   void close_conversation(int64_t id);
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -64,7 +65,8 @@ struct Engine::Impl {
   void loop();
   void run_commands();
   void step_once(std::unique_lock<std::mutex>& lock);
-  void drop_cancelled();
+  void drop_ended();
+  std::optional<Error> missed_deadline(const Job& job) const;
   void admit_jobs();
   bool admit(Job& job);
   bool fits(const Job& job) const;
@@ -72,6 +74,7 @@ struct Engine::Impl {
   void build_step();
   bool reserve(Job& job, int64_t rows);
   bool relieve(const Job& job);
+  bool park_displaced(const Job& but);
   void compute_and_commit();
   void commit(Step::Part& part);
   void share_prompt(Job& lead);

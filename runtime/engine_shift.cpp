@@ -120,7 +120,7 @@ void Engine::Impl::park(Job& victim) {
 
 bool Engine::Impl::find_room(const Job& job) {
   bool room = fits(job);
-  while (!room && conversations.release_oldest()) room = fits(job);
+  while (!room && (conversations.release_oldest() || park_displaced(job))) room = fits(job);
   return room;
 }
 

@@ -48,7 +48,7 @@ void Engine::Impl::run_commands() {
 }
 
 void Engine::Impl::step_once(std::unique_lock<std::mutex>& lock) {
-  drop_cancelled();
+  drop_ended();
   admit_jobs();
   build_step();
   if (step.parts().empty()) return;
@@ -63,16 +63,44 @@ void Engine::Impl::step_once(std::unique_lock<std::mutex>& lock) {
   take_numbers();
 }
 
-void Engine::Impl::drop_cancelled() {
+void Engine::Impl::drop_ended() {
   for (auto it = jobs.begin(); it != jobs.end();) {
     Job& job = *(it++)->second;
-    if (job.cancelled()) finish(job, FinishReason::cancelled);
+    if (job.cancelled()) {
+      finish(job, FinishReason::cancelled);
+    } else if (auto error = missed_deadline(job)) {
+      finish(job, std::move(*error));
+    }
   }
 }
 
-// First come, first served: a request that does not fit yet holds up those behind it.
+std::optional<Error> Engine::Impl::missed_deadline(const Job& job) const {
+  if (!job.request || job.first_token) return std::nullopt;
+  const Request& r = *job.request;
+  if (r.queue_timeout_ms <= 0 && r.first_token_timeout_ms <= 0) return std::nullopt;
+  const double ms = std::chrono::duration<double, std::milli>(Job::Clock::now() - job.submitted).count();
+  if (!job.admitted && r.queue_timeout_ms > 0 && ms > r.queue_timeout_ms) {
+    return fail(Code::timeout, "the request waited {:.0f} ms in the queue, its deadline was {:.0f} ms; try again later",
+                ms, r.queue_timeout_ms);
+  }
+  if (r.first_token_timeout_ms > 0 && ms > r.first_token_timeout_ms) {
+    return fail(Code::timeout,
+                "there is no first token after {:.0f} ms, its deadline was {:.0f} ms; shorten the prompt", ms,
+                r.first_token_timeout_ms);
+  }
+  return std::nullopt;
+}
+
+// In the scheduler's order: a request that does not fit yet holds up those behind it. One that gives its place to another
+// keeps its pages as long as there are enough for those that run.
 void Engine::Impl::admit_jobs() {
-  while (const int64_t id = scheduler.next()) {
+  while (true) {
+    if (const int64_t id = scheduler.displaced()) {
+      scheduler.preempt(id);
+      ++stats.displaced;
+    }
+    const int64_t id = scheduler.next();
+    if (id == 0) return;
     Job& job = *jobs.at(id);
     try {
       if (!admit(job)) return;
@@ -82,6 +110,11 @@ void Engine::Impl::admit_jobs() {
 
 bool Engine::Impl::admit(Job& job) {
   if (job.parked) return admit_parked(job);
+  if (job.sequence) {  // it was displaced
+    if (!find_room(job) && !scheduler.running().empty()) return false;
+    scheduler.admit(job.id);
+    return true;
+  }
   if (job.conversation) job.sequence = conversations.take(job.conversation);
   if (job.sequence && job.sequence->salt() != job.salt) job.sequence.reset();
   if (job.sequence && job.sequence->dropped() > 0 && job.shift.discard == 0) job.sequence.reset();
@@ -179,14 +212,27 @@ bool Engine::Impl::reserve(Job& job, int64_t rows) {
 // Makes pages available: those of resting conversations, then those of the youngest request, which may be `job` itself.
 // It is computed again later, or comes back from where it was parked; its sampler and its text stay.
 bool Engine::Impl::relieve(const Job& job) {
-  if (conversations.release_oldest()) return true;
-  const int64_t id = scheduler.preempt();
+  if (conversations.release_oldest() || park_displaced(job)) return true;
+  const int64_t id = scheduler.last();
   if (id == 0) return false;
+  scheduler.preempt(id);
   Job& victim = *jobs.at(id);
   if (&victim != &job) step.remove(victim);
   ++stats.preemptions;
   park(victim);
   return true;
+}
+
+// Takes the pages of a request that waits with its pages, if there is one.
+bool Engine::Impl::park_displaced(const Job& but) {
+  for (const int64_t id : scheduler.queued()) {
+    Job& job = *jobs.at(id);
+    if (!job.sequence || &job == &but) continue;
+    ++stats.preemptions;
+    park(job);
+    return true;
+  }
+  return false;
 }
 
 void Engine::Impl::compute_and_commit() {

@@ -5,8 +5,8 @@
 namespace linnet {
 namespace {
 
-constexpr double kEnds[] = {0.1, 0.2,  0.5,  1,    2,    5,     10,    20,    50,     100,    200,
-                            500, 1000, 2000, 5000, 1e4,  2e4,   5e4,   1e5,   2e5,    5e5,    1e6};
+constexpr double kEnds[] = {0.1, 0.2,  0.5,  1,    2,   5,   10,  20,  50,  100, 200,
+                            500, 1000, 2000, 5000, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6};
 
 }  // namespace
 

@@ -40,6 +40,7 @@ struct Job {
   }
   int64_t remaining() const { return end() - sequence->size(); }
   bool decoding() const { return end() > prompt_size && remaining() == 1; }
+  Priority priority() const { return request ? request->priority : Priority::normal; }
   bool cancelled() const { return cancel_requested || (cancel && cancel->load(std::memory_order_relaxed)); }
 
   // Generation: picks the next token from its logits, which are changed: numbers or -inf, at least one a number. On any

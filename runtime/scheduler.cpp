@@ -91,8 +91,7 @@ void Scheduler::admit(int64_t id) {
 
 int64_t Scheduler::last() const {
   if (running_.size() < 2) return 0;
-  return *std::max_element(running_.begin(), running_.end(),
-                           [&](int64_t a, int64_t b) { return before(a, b, false); });
+  return *std::max_element(running_.begin(), running_.end(), [&](int64_t a, int64_t b) { return before(a, b, false); });
 }
 
 void Scheduler::preempt(int64_t id) {

@@ -21,8 +21,7 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(std::shared_ptr<const M
     hash.update(std::as_bytes(std::span(&bytes, 1)));
     hash.update(std::as_bytes(std::span(piece)));
   }
-  std::string vocabulary =
-      fmt::format("{}/{}/{:016x}", model->facts.architecture, tokenizer.size(), hash.digest());
+  std::string vocabulary = fmt::format("{}/{}/{:016x}", model->facts.architecture, tokenizer.size(), hash.digest());
   return std::make_shared<ServedModel>(
       ServedModel{std::move(model), std::move(format), std::move(engine), std::move(vocabulary)});
 }
@@ -95,8 +94,7 @@ void Session::count(const Completion& completion) {
   use_.discarded_tokens += completion.discarded_tokens;
 }
 
-Result<Completion> Session::chat(std::string_view message, Request request, const std::string& variables,
-                                 Call* call) {
+Result<Completion> Session::chat(std::string_view message, Request request, const std::string& variables, Call* call) {
   if (!utf8_valid(message)) {
     return fail(Code::invalid_argument, "the message is not UTF-8: {}; convert it first", quoted(message));
   }
@@ -104,8 +102,7 @@ Result<Completion> Session::chat(std::string_view message, Request request, cons
   LINNET_CHECK(turn.wait(request.queue_timeout_ms));
   std::vector<ChatMessage> messages = messages_;
   messages.push_back({"user", std::string(message)});
-  LINNET_TRY(ChatPrompt prompt,
-             served_->format.render({.messages = messages_json(messages), .variables = variables}));
+  LINNET_TRY(ChatPrompt prompt, served_->format.render({.messages = messages_json(messages), .variables = variables}));
   ChatTokens tokens = tokens_;
   LINNET_TRY(request.prompt, tokens.turn(std::move(prompt)));
   LINNET_TRY(Completion completion, run(request, turn.call));
@@ -176,7 +173,8 @@ Status Session::reset() {
 Result<SavedSession> Session::saved() {
   Turn turn(*this);
   LINNET_CHECK(turn.wait());
-  SavedSession saved{.messages = history(), .text = tokens_.text(), .tokens = tokens_.tokens(), .model = served_->vocabulary};
+  SavedSession saved{
+      .messages = history(), .text = tokens_.text(), .tokens = tokens_.tokens(), .model = served_->vocabulary};
   LINNET_TRY(saved.pages, served_->engine->park_conversation(conversation_));
   return saved;
 }
@@ -185,9 +183,9 @@ Result<bool> Session::restore(SavedSession saved) {
   Turn turn(*this);
   LINNET_CHECK(turn.wait());
   const int32_t size = served_->model->tokenizer().size();
-  const bool known = saved.model == served_->vocabulary &&
-                     std::all_of(saved.tokens.begin(), saved.tokens.end(),
-                                 [&](int32_t token) { return token >= 0 && token < size; });
+  const bool known =
+      saved.model == served_->vocabulary &&
+      std::all_of(saved.tokens.begin(), saved.tokens.end(), [&](int32_t token) { return token >= 0 && token < size; });
   int64_t conversation = 0;
   if (known && !saved.pages.empty()) {
     if (auto resumed = served_->engine->resume_conversation(saved.pages, salt_)) conversation = *resumed;

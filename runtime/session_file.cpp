@@ -117,8 +117,8 @@ Result<SavedSession> decode_session(std::span<const std::byte> bytes) {
                 quoted(kMagic));
   }
   if (start != kMagic) {
-    return fail(Code::session_file, "the session file has version {}, this build reads {}; save it again", start.substr(6),
-                kMagic.substr(6));
+    return fail(Code::session_file, "the session file has version {}, this build reads {}; save it again",
+                start.substr(6), kMagic.substr(6));
   }
   uint64_t size = 0, checksum = 0;
   std::memcpy(&size, bytes.data() + 8, 8);

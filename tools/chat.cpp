@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "capi/completion_json.h"
 #include "gguf/base/os.h"
 #include "runtime/chat_format.h"
 #include "tools/commands.h"

@@ -63,12 +63,7 @@ class ShowConfig : public Command {
   std::string to_json(const ConfigLayers& layers, const std::vector<ConfigWarning>& warnings,
                       const std::vector<std::string>& notes) const {
     JsonWriter w;
-    w.begin_object().key("options").begin_object();
-    for (const OptionRow& row : option_rows()) {
-      w.key(row.key).begin_object().key("value").raw(option_json(row, layers.options()));
-      w.member("origin", config_layer_name(layers.origin(row))).member("effect", !(row.marks & kPlanned)).end_object();
-    }
-    w.end_object().key("warnings").begin_array();
+    w.begin_object().key("options").raw(config_json(layers)).key("warnings").begin_array();
     for (size_t i = 0; i < warnings.size(); ++i) {
       w.begin_object().member("layer", config_layer_name(origins_[i])).member("pointer", warnings[i].pointer);
       w.member("code", code_name(warnings[i].code)).member("message", warnings[i].sentence).end_object();

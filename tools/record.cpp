@@ -1,6 +1,7 @@
 // linnet record: a run with the logits of every token, for `linnet sample --recording`.
 #include <algorithm>
 
+#include "capi/completion_json.h"
 #include "gguf/base/json.h"
 #include "tools/commands.h"
 #include "tools/recording.h"

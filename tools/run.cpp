@@ -1,4 +1,5 @@
 // linnet run: one prompt in, its continuation out, streamed.
+#include "capi/completion_json.h"
 #include "tools/commands.h"
 #include "tools/report.h"
 #include "tools/row_progress.h"

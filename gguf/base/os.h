@@ -97,6 +97,8 @@ struct MemoryUse {
   uint64_t peak = 0;       // largest `resident` so far
 };
 Result<MemoryUse> memory_use();
+// Bytes that this process can still have without pushing others out: of the machine, and of its control group.
+Result<uint64_t> available_memory();
 
 bool is_terminal(int descriptor);
 

@@ -329,6 +329,17 @@ Result<MemoryUse> memory_use() {
   return use;
 }
 
+Result<uint64_t> available_memory() {
+  const uint64_t kilobytes = number_after(read_small("/proc/meminfo"), "MemAvailable:");
+  if (kilobytes == 0) return fail(Code::io_read, "/proc/meminfo: no MemAvailable line; is /proc mounted?");
+  uint64_t available = kilobytes * 1024;
+  // Control groups version 2: "max" (no number) means no limit.
+  const uint64_t limit = number_after(read_small("/sys/fs/cgroup/memory.max"), "");
+  const uint64_t used = number_after(read_small("/sys/fs/cgroup/memory.current"), "");
+  if (limit > 0) available = std::min(available, limit > used ? limit - used : 0);
+  return available;
+}
+
 bool is_terminal(int descriptor) { return ::isatty(descriptor) == 1; }
 
 }  // namespace linnet::os

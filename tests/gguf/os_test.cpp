@@ -137,7 +137,8 @@ TEST(Log, GoesWhereItsSinkSays) {
   sink.write = [](void* context, const LogRecord& r) {
     auto& out = *static_cast<std::string*>(context);
     out += fmt::format("{} {}: {}", log_level_name(r.level), r.tag, r.message);
-    for (const LogField& field : r.fields) out += fmt::format(" {}={}{}", field.name, field.value, field.text ? "'" : "");
+    for (const LogField& field : r.fields)
+      out += fmt::format(" {}={}{}", field.name, field.value, field.text ? "'" : "");
     out += "\n";
   };
   sink.log(LogLevel::debug, "gguf", "unheard {}", 1);
