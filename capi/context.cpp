@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <chrono>
-#include <new>
+#include <limits>
 #include <utility>
 
 #include "capi/sampler_library.h"
 #include "gguf/base/aligned.h"
 #include "gguf/base/hash.h"
+#include "gguf/base/os.h"
 #include "gguf/base/utf8.h"
 #include "runtime/embedder.h"
+#include "runtime/memory_plan.h"
 
 namespace linnet {
 namespace {
@@ -159,21 +161,91 @@ Status Context::add_samplers(std::function<Status(CustomSamplers& samplers)> add
 
 // ---- models
 
-Result<std::shared_ptr<ServedModel>> Context::make(std::shared_ptr<const Model> model, const Options& options) const {
+// With what fits of its options into the memory that there is.
+Status Context::serve(LoadedModel& loaded, std::shared_ptr<const Model> model) const {
+  const Options& options = loaded.layers.options();
   EngineOptions engine = engine_options(options);
+  uint64_t others = 0;
   {
     const std::lock_guard lock(mutex_);
     engine.custom_samplers = samplers_;
+    for (const auto& [id, other] : models_) others += other.leaving ? 0 : other.planned_bytes;
   }
   for (const std::string& warning : model->warnings) log().log(LogLevel::warning, "MODEL", "{}", warning);
-  LINNET_TRY(auto served, ServedModel::create(std::move(model), options.chat_template, engine));
-  if (const Status can = served->engine->forward().can_shift(); options.context_shifting && !can)
+  LINNET_TRY(const uint64_t available, os::available_memory());
+  MemoryLimit limit = {.strict = options.max_memory_mb > 0,
+                       .smaller_batch = options.dynamic_batch_size,
+                       .smaller_context = options.smart_context_size};
+  const uint64_t budget = static_cast<uint64_t>(options.max_memory_mb) << 20;
+  limit.bytes = limit.strict
+                    ? (budget > others ? budget - others : 0)
+                    : static_cast<uint64_t>(static_cast<double>(available) * options.memory_pressure_threshold);
+  std::vector<std::string> remarks;
+  LINNET_TRY(engine, fit_to_memory(model, engine, limit, remarks));
+  for (const std::string& remark : remarks) log().log(LogLevel::warning, "MEM", "{}", remark);
+  LINNET_TRY(const MemoryPlan plan, plan_memory(model, engine));
+  loaded.planned_bytes = plan.total();
+  LINNET_TRY(loaded.served, ServedModel::create(std::move(model), options.chat_template, engine));
+  if (const Status can = loaded.served->engine->forward().can_shift(); options.context_shifting && !can)
     log().log(LogLevel::info, "MEM", "texts end with the context: {}", can.error().message);
-  if (served->format.foreign()) {
+  if (loaded.served->format.foreign()) {
     log().log(LogLevel::warning, "MODEL",
               "the model has no chat template and no tokens of ChatML, which is used: it was hardly made to chat");
   }
-  return served;
+  return {};
+}
+
+// The ladder: the caches of all models go first, then what resting sessions have computed (it is computed again when
+// they go on), then steps become smaller. Looked at before a request, ten times a second at most.
+void Context::relieve_pressure() {
+  constexpr int64_t kEveryMs = 100, kSmallBatch = 64;
+  std::vector<std::shared_ptr<ServedModel>> models;
+  {
+    const std::lock_guard lock(pressure_mutex_);
+    if (now_ms() - pressure_seen_ms_ < kEveryMs) return;
+    pressure_seen_ms_ = now_ms();
+  }
+  uint64_t weights = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, m] : models_) models.push_back(m.served);
+  }
+  const Options& o = layers_.options();
+  const auto available = os::available_memory(), total = os::total_memory();
+  if (!available || !total) return;
+  double used = static_cast<double>(*total - std::min(*available, *total)), whole = static_cast<double>(*total);
+  if (o.max_memory_mb > 0) {
+    used = 0;
+    for (const auto& m : models) {
+      const EngineStats stats = m->engine->stats();
+      weights += m->model->weight_bytes();
+      used += static_cast<double>(stats.kv_bytes + stats.workspace_bytes);
+    }
+    used += static_cast<double>(weights);
+    whole = static_cast<double>(o.max_memory_mb) * 1048576;
+  }
+  const auto over = static_cast<int64_t>(used - o.memory_pressure_threshold * whole);
+  const std::lock_guard lock(pressure_mutex_);
+  if (over <= 0) {
+    if (std::exchange(small_batches_, false)) {
+      for (const auto& m : models) m->engine->limit_batch(std::numeric_limits<int64_t>::max());
+      log().log(LogLevel::info, "MEM", "memory is there again: steps have their full size");
+    }
+    return;
+  }
+  int64_t released = 0;
+  for (const bool conversations : {false, true}) {
+    for (const auto& m : models) {
+      if (released < over) released += m->engine->release_memory(over - released, conversations);
+    }
+  }
+  if (released < over && o.dynamic_batch_size && !std::exchange(small_batches_, true)) {
+    for (const auto& m : models) m->engine->limit_batch(kSmallBatch);
+    log().log(LogLevel::warning, "MEM", "memory is short: steps have at most {} rows", kSmallBatch);
+  }
+  log().event(
+      LogLevel::warning, "MEM", "memory is short",
+      {{"used_bytes", used}, {"limit_bytes", o.memory_pressure_threshold * whole}, {"released_bytes", released}});
 }
 
 Result<Context::LoadedModel> Context::open_model(const std::string& path, std::string_view config) {
@@ -183,7 +255,7 @@ Result<Context::LoadedModel> Context::open_model(const std::string& path, std::s
   const Options& options = loaded.layers.options();
   LINNET_TRY(const KvType kv_type, kv_type_of(options));
   LINNET_TRY(auto model, Model::load(path, {.kv_type = kv_type}));
-  LINNET_TRY(loaded.served, make(std::move(model), options));
+  LINNET_CHECK(serve(loaded, std::move(model)));
   loaded.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return loaded;
 }
@@ -242,7 +314,7 @@ Result<uint32_t> Context::load_bytes(std::span<const std::byte> bytes, std::stri
   std::copy(bytes.begin(), bytes.end(), both->bytes.data());
   LINNET_TRY(both->model,
              Model::load(std::span<const std::byte>(both->bytes.data(), bytes.size()), {.kv_type = kv_type}));
-  LINNET_TRY(loaded.served, make(std::shared_ptr<const Model>(both, both->model.get()), options));
+  LINNET_CHECK(serve(loaded, std::shared_ptr<const Model>(both, both->model.get())));
   return enter_model(std::move(loaded));
 }
 
@@ -517,6 +589,7 @@ Status Context::cancel(uint32_t id) {
 }
 
 Result<Completion> Context::generate(uint32_t id, const GenerateInput& input) {
+  relieve_pressure();
   LINNET_TRY(Use use, Use::begin(*this, id));
   auto result = [&]() -> Result<Completion> {
     LINNET_TRY(const ConfigLayers layers, read_layer(use.layers, ConfigLayer::request, input.config));

@@ -101,7 +101,8 @@ class Context {
     std::shared_ptr<ServedModel> served = {};
     ConfigLayers layers = ConfigLayers();
     double load_ms = 0;
-    bool leaving = false;  // unloaded or replaced: nobody comes in any more
+    uint64_t planned_bytes = 0;  // with a full cache
+    bool leaving = false;        // unloaded or replaced: nobody comes in any more
   };
   struct OpenSession {
     std::shared_ptr<Session> session;
@@ -113,7 +114,8 @@ class Context {
   class Inside;
 
   Context(const ContextOptions& options, ConfigLayers layers, std::unique_ptr<Logger> logger);
-  Result<std::shared_ptr<ServedModel>> make(std::shared_ptr<const Model> model, const Options& options) const;
+  Status serve(LoadedModel& loaded, std::shared_ptr<const Model> model) const;
+  void relieve_pressure();
   Result<LoadedModel> open_model(const std::string& path, std::string_view config);
   Result<uint32_t> enter_model(LoadedModel model);
   Result<ConfigLayers> read_layer(ConfigLayers below, ConfigLayer layer, std::string_view config) const;
@@ -155,6 +157,10 @@ class Context {
   uint32_t last_stream_ = 0;
   std::shared_ptr<const CustomSamplers> samplers_;
   Metrics metrics_;
+
+  std::mutex pressure_mutex_;  // one thread looks after memory
+  int64_t pressure_seen_ms_ = 0;
+  bool small_batches_ = false;
 };
 
 }  // namespace linnet

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "gguf/base/os.h"
+
 namespace linnet {
 namespace {
 
@@ -62,7 +64,38 @@ Result<Page*> PagePool::claim(int32_t group) {
                 groups_[static_cast<size_t>(group)].page_bytes, bytes_);
   }
   page->refs = 1;
+  if (page->discarded) {
+    page->discarded = false;
+    discarded_bytes_ -= groups_[static_cast<size_t>(group)].page_bytes;
+  }
   return page;
+}
+
+void PagePool::discard(Page* page) {
+  const int64_t bytes = groups_[static_cast<size_t>(page->group)].page_bytes;
+  os::discard({page->data, static_cast<size_t>(bytes)});
+  page->zero = page->discarded = true;
+  discarded_bytes_ += bytes;
+}
+
+int64_t PagePool::trim(int64_t bytes) {
+  const int64_t before = discarded_bytes_;
+  const auto enough = [&] { return discarded_bytes_ - before >= bytes; };
+  for (Group& state : state_) {
+    for (Page* page = state.free.oldest; page && !enough(); page = page->newer) {
+      if (!page->discarded && !page->zero) discard(page);
+    }
+  }
+  for (Group& state : state_) {
+    while (state.cached.size > 0 && !enough()) {
+      Page* const page = state.cached.oldest;
+      state.cached.remove(page);
+      index_.detach(page);
+      state.free.push(page);
+      discard(page);
+    }
+  }
+  return discarded_bytes_ - before;
 }
 
 Result<Page*> PagePool::take(int32_t group) {
