@@ -248,13 +248,44 @@ void Context::relieve_pressure() {
       {{"used_bytes", used}, {"limit_bytes", o.memory_pressure_threshold * whole}, {"released_bytes", released}});
 }
 
+namespace {
+
+// A model in memory of its own. It reads from the bytes as long as it lives, and its tensors are aligned in them.
+Result<std::shared_ptr<const Model>> model_in_memory(std::span<const std::byte> bytes, KvType kv_type) {
+  struct Both {
+    Aligned<std::byte> bytes;
+    std::shared_ptr<const Model> model;
+  };
+  const auto both = std::make_shared<Both>();
+  LINNET_TRY(both->bytes, Aligned<std::byte>::make(static_cast<int64_t>(bytes.size())));
+  std::copy(bytes.begin(), bytes.end(), both->bytes.data());
+  LINNET_TRY(both->model,
+             Model::load(std::span<const std::byte>(both->bytes.data(), bytes.size()), {.kv_type = kv_type}));
+  return std::shared_ptr<const Model>(both, both->model.get());
+}
+
+}  // namespace
+
 Result<Context::LoadedModel> Context::open_model(const std::string& path, std::string_view config) {
   const auto begin = std::chrono::steady_clock::now();
   LoadedModel loaded{.path = path, .config = std::string(config)};
   LINNET_TRY(loaded.layers, read_layer(layers_, ConfigLayer::model, config));
   const Options& options = loaded.layers.options();
   LINNET_TRY(const KvType kv_type, kv_type_of(options));
-  LINNET_TRY(auto model, Model::load(path, {.kv_type = kv_type}));
+  std::shared_ptr<const Model> model;
+  if (options.use_mmap) {
+    LINNET_TRY(model, Model::load(path, {.kv_type = kv_type}));
+  } else {
+    LINNET_TRY(const os::Mapping file, os::Mapping::open(path));
+    LINNET_TRY(model, model_in_memory(file.bytes(), kv_type));
+  }
+  if (options.use_mlock) {
+    Status locked;
+    for (const Tensor& tensor : model->file().tensors()) {
+      if (locked) locked = os::lock_memory({tensor.data, static_cast<size_t>(tensor.bytes)});
+    }
+    if (!locked) log().log(LogLevel::warning, "MEM", "use_mlock: {}", locked.error().message);
+  }
   LINNET_CHECK(serve(loaded, std::move(model)));
   loaded.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return loaded;
@@ -304,17 +335,8 @@ Result<uint32_t> Context::load_bytes(std::span<const std::byte> bytes, std::stri
   LINNET_TRY(loaded.layers, read_layer(layers_, ConfigLayer::model, config));
   const Options& options = loaded.layers.options();
   LINNET_TRY(const KvType kv_type, kv_type_of(options));
-  // The model reads from the bytes as long as it lives; tensors have to be aligned in them.
-  struct Both {
-    Aligned<std::byte> bytes;
-    std::shared_ptr<const Model> model;
-  };
-  const auto both = std::make_shared<Both>();
-  LINNET_TRY(both->bytes, Aligned<std::byte>::make(static_cast<int64_t>(bytes.size())));
-  std::copy(bytes.begin(), bytes.end(), both->bytes.data());
-  LINNET_TRY(both->model,
-             Model::load(std::span<const std::byte>(both->bytes.data(), bytes.size()), {.kv_type = kv_type}));
-  LINNET_CHECK(serve(loaded, std::shared_ptr<const Model>(both, both->model.get())));
+  LINNET_TRY(std::shared_ptr<const Model> model, model_in_memory(bytes, kv_type));
+  LINNET_CHECK(serve(loaded, std::move(model)));
   return enter_model(std::move(loaded));
 }
 

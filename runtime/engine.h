@@ -122,8 +122,9 @@ struct EngineOptions {
   int64_t batch_tokens = 512;  // rows of one step
   int64_t cache_tokens = 0;    // page pool size in tokens; 0: context * max_concurrent, at most 100000 beyond context
   bool prefix_cache = true;
-  bool priorities = true;                                      // otherwise Request::priority makes no difference
-  bool fair = true;                                            // otherwise Request::client makes none
+  int64_t cache_retention_ms = 0;  // cached pages that nobody used for so long are forgotten; 0: never
+  bool priorities = true;          // otherwise Request::priority makes no difference
+  bool fair = true;                // otherwise Request::client makes none
   std::shared_ptr<const CustomSamplers> custom_samplers = {};  // those that chains of requests may name
 };
 

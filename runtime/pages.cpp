@@ -50,9 +50,7 @@ Result<Page*> PagePool::claim(int32_t group) {
     page = state.free.newest;  // the one most likely to be in a processor cache
     state.free.remove(page);
   } else if (state.cached.size > 0) {
-    page = state.cached.oldest;
-    state.cached.remove(page);
-    index_.detach(page);
+    page = forget_oldest(state);
   } else if (all_allocated) {
     return fail(
         Code::cache_full,
@@ -78,6 +76,20 @@ void PagePool::discard(Page* page) {
   discarded_bytes_ += bytes;
 }
 
+// A cached page that nobody has any more: neither cached nor free, the caller says what becomes of it.
+Page* PagePool::forget_oldest(Group& state) {
+  Page* const page = state.cached.oldest;
+  state.cached.remove(page);
+  index_.detach(page);
+  return page;
+}
+
+void PagePool::expire(int64_t time) {
+  for (Group& state : state_) {
+    while (state.cached.size > 0 && state.cached.oldest->let_go < time) state.free.push(forget_oldest(state));
+  }
+}
+
 int64_t PagePool::trim(int64_t bytes) {
   const int64_t before = discarded_bytes_;
   const auto enough = [&] { return discarded_bytes_ - before >= bytes; };
@@ -88,9 +100,7 @@ int64_t PagePool::trim(int64_t bytes) {
   }
   for (Group& state : state_) {
     while (state.cached.size > 0 && !enough()) {
-      Page* const page = state.cached.oldest;
-      state.cached.remove(page);
-      index_.detach(page);
+      Page* const page = forget_oldest(state);
       state.free.push(page);
       discard(page);
     }
@@ -119,6 +129,7 @@ void PagePool::hold(Page* page) {
 
 void PagePool::drop(Page* page) {
   if (--page->refs > 0) return;
+  page->let_go = now_;
   Group& state = state_[static_cast<size_t>(page->group)];
   (page->node ? state.cached : state.free).push(page);
 }

@@ -29,6 +29,7 @@ struct Page {
   PrefixNode* node = nullptr;  // where the index has it, or null
   bool zero = true;            // nothing was written since the memory was zeroed
   bool discarded = false;      // its memory went back to the system, until it is taken again
+  int64_t let_go = 0;          // when the last sequence dropped it (PagePool::set_time)
   Page* older = nullptr;       // neighbours in the group's list of cached (or free) pages
   Page* newer = nullptr;
 
@@ -52,6 +53,10 @@ class PagePool {
   void hold(Page* page);
   void drop(Page* page);
 
+  // Pages that are let go from now on count as let go at this time, in any unit; it may not go back.
+  void set_time(int64_t now) { now_ = now; }
+  // Forgets cached pages that were let go before `time`.
+  void expire(int64_t time);
   // Forgets cached pages, those that were let go longest ago first, until `bytes` of memory that nobody holds have gone
   // back to the system, or all of it has. Returns how many.
   int64_t trim(int64_t bytes);
@@ -82,11 +87,13 @@ class PagePool {
 
   Result<Page*> claim(int32_t group);
   void discard(Page* page);
+  Page* forget_oldest(Group& state);
   bool grow(int32_t group);
 
   std::span<const LayerGroup> groups_;
   int64_t capacity_;
   int64_t bytes_ = 0, discarded_bytes_ = 0;
+  int64_t now_ = 0;
   std::vector<std::unique_ptr<void, Free>> chunks_;
   std::vector<Group> state_;  // [groups]
   PrefixIndex index_;

@@ -101,6 +101,8 @@ struct MemoryUse {
 Result<MemoryUse> memory_use();
 // Bytes of memory that the machine has, or that its control group lets it have.
 Result<uint64_t> total_memory();
+// Keeps memory from being paged out, as long as it is mapped. out_of_memory when the system's limit for that is reached.
+Status lock_memory(std::span<const std::byte> memory);
 // Bytes that this process can still have without pushing others out: of the machine, and of its control group.
 Result<uint64_t> available_memory();
 

@@ -342,6 +342,12 @@ Result<MemoryUse> memory_use() {
   return use;
 }
 
+Status lock_memory(std::span<const std::byte> memory) {
+  if (memory.empty() || mlock(memory.data(), memory.size()) == 0) return {};
+  return fail(Code::out_of_memory, "{} bytes cannot be kept in memory: {}; raise the limit (ulimit -l)", memory.size(),
+              std::strerror(errno));
+}
+
 Result<uint64_t> total_memory() {
   const uint64_t kilobytes = number_after(read_small("/proc/meminfo"), "MemTotal:");
   if (kilobytes == 0) return fail(Code::io_read, "/proc/meminfo: no MemTotal line; is /proc mounted?");
