@@ -390,6 +390,7 @@ TEST(ClientAbi, AModelIsLoadedFromBytes) {
   EXPECT_EQ(c.session_number(exec, "completion_tokens"), 3);
   uint32_t second = 0;
   bytes = TempFolder::read(kDemoModel);
+  part[0].buf = reinterpret_cast<uint8_t*>(bytes.data());
   ASSERT_EQ(c.abi.load(c.ctx, &parts, 6, 1, &second), 0) << "autodetect, for a GPU";
   EXPECT_EQ(c.run(exec, "Hi"), kBad) << "a swap ends the old model's sessions";
 }

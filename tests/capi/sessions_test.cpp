@@ -163,7 +163,7 @@ TEST(Sessions, PagesAreSharedBetweenEqualSaltsOnly) {
   Client c(limits(R"("max_sessions":9)"));
   c.load(R"({"max_tokens":1})");
   std::string secret = "The canary's word is";
-  for (int i = 0; i < 60; ++i) secret += " yellow" + std::to_string(i);
+  for (int i = 0; i < 24; ++i) secret += " yellow" + std::to_string(i);
   const auto cached = [&](const char* name, const char* config) {
     const uint32_t exec = c.open(name, config);
     c.say(exec, secret);
