@@ -54,6 +54,14 @@ LoggerOptions logger_options(const Options& o, const ContextOptions& given) {
           .context = given.log_context};
 }
 
+// A line of the log after something is done: that it finds no memory does not undo it.
+template <class Write>
+void quietly(Write&& write) {
+  try {
+    write();
+  } catch (const std::bad_alloc&) {}
+}
+
 }  // namespace
 
 // ---- life
@@ -128,7 +136,7 @@ void Context::close() {
   streams.clear();
   sessions.clear();
   models.clear();
-  log().log(LogLevel::info, "TASK", "runtime is closed");
+  quietly([&] { log().log(LogLevel::info, "TASK", "runtime is closed"); });
 }
 
 Context::~Context() = default;
@@ -291,8 +299,8 @@ Result<Context::LoadedModel> Context::open_model(const std::string& path, std::s
   return loaded;
 }
 
-// Under no mutex.
-Result<uint32_t> Context::enter_model(LoadedModel model) {
+// Under no mutex. From then on nobody comes into the model `replaced` (0: none), which has to be there still.
+Result<uint32_t> Context::enter_model(LoadedModel model, uint32_t replaced) {
   const Model& m = *model.served->model;
   log().event(LogLevel::info, "MODEL",
               fmt::format("loaded {}", model.path.empty() ? "a model from memory" : model.path),
@@ -302,11 +310,13 @@ Result<uint32_t> Context::enter_model(LoadedModel model) {
                {"ms", model.load_ms}});
   const std::lock_guard lock(mutex_);
   if (closed_) return closed();
-  model.id = ++last_model_;
+  const auto old = models_.find(replaced);
+  if (replaced != 0 && (old == models_.end() || old->second.leaving)) return no_model(replaced);  // somebody was faster
+  model.id = last_model_ + 1;
+  models_.emplace(model.id, std::move(model));
+  if (replaced != 0) old->second.leaving = true;
   ++metrics_.models_loaded;
-  const uint32_t id = model.id;
-  models_.emplace(id, std::move(model));
-  return id;
+  return ++last_model_;
 }
 
 Result<uint32_t> Context::load(const std::string& path, std::string_view config) {
@@ -325,7 +335,7 @@ Result<uint32_t> Context::load(const std::string& path, std::string_view config)
     ++metrics_.loads_failed;
     return model.error();
   }
-  return enter_model(*std::move(model));
+  return enter_model(*std::move(model), 0);
 }
 
 Result<uint32_t> Context::load_bytes(std::span<const std::byte> bytes, std::string_view config) {
@@ -337,13 +347,12 @@ Result<uint32_t> Context::load_bytes(std::span<const std::byte> bytes, std::stri
   LINNET_TRY(const KvType kv_type, kv_type_of(options));
   LINNET_TRY(std::shared_ptr<const Model> model, model_in_memory(bytes, kv_type));
   LINNET_CHECK(serve(loaded, std::move(model)));
-  return enter_model(std::move(loaded));
+  return enter_model(std::move(loaded), 0);
 }
 
 Result<uint32_t> Context::replace(uint32_t old, const std::string& path, std::string_view config) {
   const Inside inside(*this);
   if (!inside) return closed();
-  int64_t patience = 0;
   {
     const std::lock_guard lock(mutex_);
     const auto it = models_.find(old);
@@ -359,19 +368,11 @@ Result<uint32_t> Context::replace(uint32_t old, const std::string& path, std::st
     ++metrics_.loads_failed;
     return model.error();
   }
-  patience = model->layers.options().swap_timeout_ms;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto it = models_.find(old);
-    if (it == models_.end() || it->second.leaving) return no_model(old);  // somebody else was faster
-    it->second.leaving = true;
-  }
-  auto id = enter_model(*std::move(model));
-  retire(old, id ? patience : 0);
-  if (id) {
-    const std::lock_guard lock(mutex_);
-    ++metrics_.models_replaced;
-  }
+  const int64_t patience = model->layers.options().swap_timeout_ms;
+  LINNET_TRY(const uint32_t id, enter_model(*std::move(model), old));
+  retire(old, patience);
+  const std::lock_guard lock(mutex_);
+  ++metrics_.models_replaced;
   return id;
 }
 
@@ -388,30 +389,44 @@ Status Context::unload(uint32_t model) {
   return {};
 }
 
+// Takes no memory on its way: it comes to its end.
 void Context::retire(uint32_t model, int64_t patience_ms) {
+  const auto belongs = [&](const auto& open) { return table_.owner(open.first) == model; };
   const auto idle = [&] {
-    const auto ids = table_.of_owner(model);
-    return closed_ || std::none_of(ids.begin(), ids.end(), [&](uint32_t id) { return table_.in_use(id); });
+    return std::none_of(sessions_.begin(), sessions_.end(),
+                        [&](const auto& open) { return belongs(open) && table_.in_use(open.first); });
   };
+  std::map<uint32_t, OpenSession> ended;
+  std::map<uint32_t, OpenStream> streams;
+  std::map<uint32_t, LoadedModel> gone;
   std::unique_lock lock(mutex_);
-  if (!left_.wait_for(lock, std::chrono::milliseconds(patience_ms), idle)) {
+  if (!left_.wait_for(lock, std::chrono::milliseconds(patience_ms), [&] { return closed_ || idle(); })) {
     lock.unlock();
-    log().log(LogLevel::warning, "MODEL", "model {} has requests that do not end within {} ms: they are cancelled",
-              model, patience_ms);
+    quietly([&] {
+      log().log(LogLevel::warning, "MODEL", "model {} has requests that do not end within {} ms: they are cancelled",
+                model, patience_ms);
+    });
     lock.lock();
   }
-  for (const uint32_t id : table_.of_owner(model)) sessions_.at(id).session->close();
-  left_.wait_for(lock, std::chrono::milliseconds(kHardWaitMs), idle);
-  std::vector<std::shared_ptr<Session>> ended;
-  for (const uint32_t id : table_.of_owner(model)) ended.push_back(take_session(id));
-  LoadedModel gone;
-  if (const auto it = models_.find(model); it != models_.end()) {
-    gone = std::move(it->second);
-    models_.erase(it);
+  for (auto& open : sessions_) {
+    if (belongs(open)) open.second.session->close();
   }
+  left_.wait_for(lock, std::chrono::milliseconds(kHardWaitMs), idle);
+  for (auto it = sessions_.begin(); it != sessions_.end();) {
+    const auto here = it++;
+    if (!belongs(*here)) continue;
+    take_streams(here->first, streams);
+    table_.close(here->first);
+    ended.insert(sessions_.extract(here));
+  }
+  gone.insert(models_.extract(model));
   lock.unlock();
+  streams.clear();
   ended.clear();
-  log().event(LogLevel::info, "MODEL", fmt::format("model {} is unloaded", model), {{"path", gone.path}});
+  quietly([&] {
+    log().event(LogLevel::info, "MODEL", fmt::format("model {} is unloaded", model),
+                {{"path", gone.empty() ? std::string() : gone.begin()->second.path}});
+  });
 }
 
 bool Context::has_model(uint32_t model) const {
@@ -457,12 +472,12 @@ Result<std::vector<float>> Context::embed(uint32_t id, std::string_view text) {
 
 // ---- sessions
 
-std::shared_ptr<Session> Context::take_session(uint32_t id) {
-  const auto it = sessions_.find(id);
-  std::shared_ptr<Session> session = std::move(it->second.session);
-  sessions_.erase(it);
-  table_.close(id);
-  return session;
+// Under the mutex; whoever called destroys them without it, since they wait for their requests.
+void Context::take_streams(uint32_t session, std::map<uint32_t, OpenStream>& taken) {
+  for (auto it = streams_.begin(); it != streams_.end();) {
+    const auto here = it++;
+    if (here->second.session == session) taken.insert(streams_.extract(here));
+  }
 }
 
 Result<uint32_t> Context::open_session(uint32_t model, std::optional<std::string_view> name, std::string_view config) {
@@ -479,7 +494,10 @@ Result<uint32_t> Context::open_session(uint32_t model, std::optional<std::string
   const std::string& tenant = layers.options().cache_salt;
   const uint64_t salt = tenant.empty() ? 0 : xxh64(std::as_bytes(std::span(tenant)));
   LINNET_TRY(std::shared_ptr<Session> session, Session::open(served, salt));
-  std::vector<std::shared_ptr<Session>> evicted;  // ended without the mutex
+  // Everything that takes memory comes before the table changes. Those that go end without the mutex.
+  std::map<uint32_t, OpenSession> fresh, evicted;
+  std::map<uint32_t, OpenStream> streams;
+  fresh.emplace(0, OpenSession{std::move(session), std::move(layers)});
   SessionTable::Opened opened;
   {
     const std::lock_guard lock(mutex_);
@@ -487,23 +505,26 @@ Result<uint32_t> Context::open_session(uint32_t model, std::optional<std::string
     if (it == models_.end() || it->second.leaving) return no_model(model);
     LINNET_TRY(opened, table_.open(model, name.value_or(""), now_ms()));
     for (const uint32_t id : opened.evicted) {
-      const auto place = sessions_.find(id);
-      evicted.push_back(std::move(place->second.session));
-      sessions_.erase(place);
+      take_streams(id, streams);
+      evicted.insert(sessions_.extract(id));
     }
+    auto node = fresh.extract(fresh.begin());
     if (!opened.existed) {
-      sessions_.emplace(opened.id, OpenSession{std::move(session), std::move(layers)});
-    } else if (configured) {
-      sessions_.at(opened.id).layers = std::move(layers);
+      node.key() = opened.id;
+      sessions_.insert(std::move(node));
+    } else {
+      if (configured) std::swap(sessions_.at(opened.id).layers, node.mapped().layers);
+      evicted.insert(std::move(node));
     }
   }
-  for (const uint32_t id : opened.evicted) {
-    log().log(LogLevel::info, "SESSION", "session {} made room: it was idle, or used longest ago", id);
-  }
-  if (!opened.existed) {
-    log().log(LogLevel::debug, "SESSION", "session {} is open with model {}, {}", opened.id, model,
-              name ? quoted(*name) : "without a name");
-  }
+  quietly([&] {
+    for (const uint32_t id : opened.evicted)
+      log().log(LogLevel::info, "SESSION", "session {} made room: it was idle, or used longest ago", id);
+    if (!opened.existed) {
+      log().log(LogLevel::debug, "SESSION", "session {} is open with model {}, {}", opened.id, model,
+                name ? quoted(*name) : "without a name");
+    }
+  });
   return opened.id;
 }
 
@@ -551,7 +572,8 @@ class Context::Use {
 Status Context::close_session(uint32_t id) {
   const Inside inside(*this);
   if (!inside) return closed();
-  std::shared_ptr<Session> session;
+  std::map<uint32_t, OpenSession> ended;
+  std::map<uint32_t, OpenStream> streams;
   {
     std::unique_lock lock(mutex_);
     const auto it = sessions_.find(id);
@@ -560,20 +582,26 @@ Status Context::close_session(uint32_t id) {
     // Somebody else may close it meanwhile.
     left_.wait(lock, [&] { return !table_.exists(id) || !table_.in_use(id); });
     if (!table_.exists(id)) return no_session(id);
-    session = take_session(id);
+    take_streams(id, streams);
+    table_.close(id);
+    ended.insert(sessions_.extract(id));
   }
-  log().log(LogLevel::debug, "SESSION", "session {} is closed", id);
+  quietly([&] { log().log(LogLevel::debug, "SESSION", "session {} is closed", id); });
   return {};
 }
 
 Result<uint32_t> Context::fork_session(uint32_t id) {
   LINNET_TRY(const Use use, Use::begin(*this, id));
   LINNET_TRY(std::shared_ptr<Session> copy, use.session->fork());
+  std::map<uint32_t, OpenSession> fresh;
+  fresh.emplace(0, OpenSession{std::move(copy), use.layers});
   const std::lock_guard lock(mutex_);
   const auto original = sessions_.find(id);
   if (original == sessions_.end()) return no_session(id);
   LINNET_TRY(const SessionTable::Opened opened, table_.open(table_.owner(id), "", now_ms()));
-  sessions_.emplace(opened.id, OpenSession{std::move(copy), use.layers});
+  auto node = fresh.extract(fresh.begin());
+  node.key() = opened.id;
+  sessions_.insert(std::move(node));
   return opened.id;
 }
 
@@ -586,8 +614,10 @@ Status Context::save_session(uint32_t id, const std::string& path) {
   LINNET_TRY(const Use use, Use::begin(*this, id));
   LINNET_TRY(const SavedSession saved, use.session->saved());
   LINNET_CHECK(write_session(path, saved));
-  log().event(LogLevel::info, "SESSION", fmt::format("session {} is saved", id),
-              {{"path", path}, {"messages", saved.messages.size()}, {"page_bytes", saved.pages.size()}});
+  quietly([&] {
+    log().event(LogLevel::info, "SESSION", fmt::format("session {} is saved", id),
+                {{"path", path}, {"messages", saved.messages.size()}, {"page_bytes", saved.pages.size()}});
+  });
   return {};
 }
 
@@ -596,8 +626,10 @@ Status Context::resume_session(uint32_t id, const std::string& path) {
   LINNET_TRY(SavedSession saved, read_session(path));
   const size_t messages = saved.messages.size();
   LINNET_TRY(const bool computed, use.session->restore(std::move(saved)));
-  log().event(LogLevel::info, "SESSION", fmt::format("session {} is resumed", id),
-              {{"path", path}, {"messages", messages}, {"computed", computed}});
+  quietly([&] {
+    log().event(LogLevel::info, "SESSION", fmt::format("session {} is resumed", id),
+                {{"path", path}, {"messages", messages}, {"computed", computed}});
+  });
   return {};
 }
 
@@ -631,23 +663,27 @@ Result<Completion> Context::generate(uint32_t id, const GenerateInput& input) {
     return session.complete(std::move(prompt), std::move(request), input.call);
   }();
   count(result);
-  if (result) {
-    const Completion& c = *result;
-    log().event(LogLevel::info, "PERF", "request is done",
-                {{"session", id},
-                 {"finish", finish_reason_name(c.finish_reason)},
-                 {"prompt_tokens", c.prompt_tokens},
-                 {"cached_tokens", c.cached_tokens},
-                 {"tokens", c.completion_tokens},
-                 {"queue_ms", c.timings.queue_ms},
-                 {"first_token_ms", c.timings.ttft_ms},
-                 {"decode_ms", c.timings.decode_ms}});
-    for (const std::string& note : c.notes) log().log(LogLevel::debug, "TASK", "session {}: {}", id, note);
-  } else {
-    log().event(LogLevel::warning, "TASK", result.error().message,
-                {{"session", id}, {"code", code_name(result.error().code)}});
-  }
+  quietly([&] { log_request(id, result); });
   return result;
+}
+
+void Context::log_request(uint32_t session, const Result<Completion>& result) const {
+  if (!result) {
+    log().event(LogLevel::warning, "TASK", result.error().message,
+                {{"session", session}, {"code", code_name(result.error().code)}});
+    return;
+  }
+  const Completion& c = *result;
+  log().event(LogLevel::info, "PERF", "request is done",
+              {{"session", session},
+               {"finish", finish_reason_name(c.finish_reason)},
+               {"prompt_tokens", c.prompt_tokens},
+               {"cached_tokens", c.cached_tokens},
+               {"tokens", c.completion_tokens},
+               {"queue_ms", c.timings.queue_ms},
+               {"first_token_ms", c.timings.ttft_ms},
+               {"decode_ms", c.timings.decode_ms}});
+  for (const std::string& note : c.notes) log().log(LogLevel::debug, "TASK", "session {}: {}", session, note);
 }
 
 void Context::count(const Result<Completion>& result) {
@@ -691,13 +727,19 @@ Result<uint32_t> Context::start_stream(uint32_t session, const GenerateInput& in
     id = ++last_stream_;
     streams_[id] = {session, nullptr};
   }
-  auto stream = Stream::start(run, [owner](Session::Call& call) { owner->cancel(call); });
+  std::optional<Result<std::shared_ptr<Stream>>> stream;
+  try {
+    stream = Stream::start(run, [owner](Session::Call& call) { owner->cancel(call); });
+  } catch (const std::bad_alloc&) { stream = Error{Code::out_of_memory, "out of memory"}; }
   const std::lock_guard lock(mutex_);
-  if (!stream) {
-    streams_.erase(id);
-    return stream.error();
+  // The session may have ended meanwhile, and the entry with it.
+  const auto entry = streams_.find(id);
+  if (entry == streams_.end()) return no_session(session);
+  if (!*stream) {
+    streams_.erase(entry);
+    return stream->error();
   }
-  streams_.at(id).stream = *std::move(stream);
+  entry->second.stream = **std::move(stream);
   return id;
 }
 

@@ -76,10 +76,13 @@ class Backend {
     int64_t input_tokens = 0, output_tokens = 0;
     std::string text, piece, finish_reason;
     uint32_t stream = 0;
+    std::mutex pulling;  // held by whoever waits for the next piece
   };
 
   Backend(linnet_runtime runtime, const Rules& rules) : runtime_(runtime), rules_(rules) {}
   std::shared_ptr<Work> work(uint32_t id);
+  void end_stream(Work& work);
+  Outcome begin_stream(uint32_t id, Work& work);
   Outcome generate(uint32_t id, std::string_view text, std::string_view config, Work& result);
   static void keep(linnet_completion& completion, Work& work);
   static std::string metadata(const Work& work);
