@@ -86,6 +86,17 @@ Outcome Backend::close(void* ctx) {
   return outcome_of(linnet_runtime_destroy(backend->runtime_, nullptr));
 }
 
+void* Backend::only(const std::function<bool(const Backend& backend)>& fits) {
+  uintptr_t found = 0;
+  const std::lock_guard lock(contexts().mutex);
+  for (const auto& [ctx, backend] : contexts().all) {
+    if (!fits(*backend)) continue;
+    if (found != 0) return nullptr;
+    found = ctx;
+  }
+  return reinterpret_cast<void*>(found);
+}
+
 // ---- graphs
 
 uint32_t Backend::current_graph() const {

@@ -2,7 +2,9 @@
 // layouts, error numbers and a few rules, which are here as settings.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -46,6 +48,12 @@ class Backend {
   static void* open(std::string_view config, const Rules& rules);
   static std::shared_ptr<Backend> find(void* ctx);
   static Outcome close(void* ctx);
+  // The one live context that fits. Null when none does, or several do.
+  static void* only(const std::function<bool(const Backend& backend)>& fits);
+
+  // An address that the last call brought: of the guest's memory, where a guest is behind it. Null before the first.
+  const void* seen() const { return seen_; }
+  void see(const void* address) { seen_ = address; }
 
   Outcome load(std::string_view path, std::string_view config, uint32_t& graph);
   Outcome load_bytes(std::string_view bytes, std::string_view config, uint32_t& graph);
@@ -86,6 +94,7 @@ class Backend {
 
   const linnet_runtime runtime_;
   const Rules rules_;
+  std::atomic<const void*> seen_ = nullptr;
   mutable std::mutex mutex_;
   std::mutex loading_;  // one load at a time
   uint32_t graph_ = 0;
