@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "capi/config.h"
 #include "capi/linnet.h"
 #include "capi/options.h"
 
@@ -21,7 +22,8 @@ namespace linnet::wasi_nn {
 struct Rules {
   Options fallback;            // its defaults
   bool client_ranges = false;  // refuse what the clients' reference promises to refuse
-  bool one_model = false;      // loading another model is a hot swap
+  Strictness strictness = Strictness::lenient;
+  bool one_model = false;  // loading another model is a hot swap
 };
 
 // What happened, before a library makes a number of it.
@@ -50,6 +52,8 @@ class Backend {
   static Outcome close(void* ctx);
   // The one live context that fits. Null when none does, or several do.
   static void* only(const std::function<bool(const Backend& backend)>& fits);
+
+  void warn(std::string_view sentence) const;  // in the log
 
   // An address that the last call brought: of the guest's memory, where a guest is behind it. Null before the first.
   const void* seen() const { return seen_; }
@@ -100,6 +104,9 @@ class Backend {
   uint32_t graph_ = 0;
   std::map<uint32_t, std::shared_ptr<Work>> works_;
 };
+
+// Of the host ABI (host.cpp): for guests of the standard interface.
+Rules host_rules();
 
 // The text in a configuration argument: no further than a zero byte.
 std::string_view bounded(const char* text, uint32_t bytes);

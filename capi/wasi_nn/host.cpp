@@ -67,24 +67,6 @@ wasi_nn_error with(void* ctx, const void* guest_memory, Body&& body) noexcept {
   });
 }
 
-// What guests of this interface expect where they say nothing: the prompt as it is, no history, the context's end is the
-// end, and the defaults of WasmEdge's plugin.
-linnet::wasi_nn::Rules rules() {
-  linnet::wasi_nn::Rules rules;
-  linnet::Options& o = rules.fallback;
-  o.apply_chat_template = false;
-  o.context_shifting = false;
-  o.temp = 0.8;
-  o.top_k = 40;
-  o.top_p = 0.95;
-  o.min_p = 0.05;
-  o.repeat_penalty = 1.0;
-  o.penalty_last_n = 64;
-  o.max_tokens = -1;
-  o.ctx_size = 4096;
-  return rules;
-}
-
 // Numbers that hosts and guests have for bytes: 2 in the legacy interface, 3 in the standard, 4 in the component proposal.
 bool is_bytes(uint8_t type) { return type >= 2 && type <= 4; }
 
@@ -107,10 +89,28 @@ wasi_nn_error output_of(void* ctx, graph_execution_context exec_ctx, uint32_t in
 
 }  // namespace
 
+// What guests of this interface expect where they say nothing: the prompt as it is, no history, the context's end is the
+// end, and the defaults of WasmEdge's plugin.
+linnet::wasi_nn::Rules linnet::wasi_nn::host_rules() {
+  Rules rules;
+  Options& o = rules.fallback;
+  o.apply_chat_template = false;
+  o.context_shifting = false;
+  o.temp = 0.8;
+  o.top_k = 40;
+  o.top_p = 0.95;
+  o.min_p = 0.05;
+  o.repeat_penalty = 1.0;
+  o.penalty_last_n = 64;
+  o.max_tokens = -1;
+  o.ctx_size = 4096;
+  return rules;
+}
+
 wasi_nn_error init_backend(void** ctx) {
   return guarded([&] {
     if (!ctx) return invalid_argument;
-    void* const opened = Backend::open({}, rules());
+    void* const opened = Backend::open({}, linnet::wasi_nn::host_rules());
     if (!opened) return runtime_error;
     *ctx = opened;
     return success;
