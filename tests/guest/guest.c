@@ -1,5 +1,6 @@
 // A guest that does what guests do with a language model, and checks each answer. It runs translated to C (host.c) and on
-// WAMR's iwasm. Without stdio, so that hosts need two functions of WASI only: fd_write and proc_exit.
+// WAMR's iwasm; compiled with WASMEDGE, on WasmEdge, whose guests know models by names of the host's and have no sessions.
+// Without stdio, so that hosts need two functions of WASI only: fd_write and proc_exit.
 #include <stdlib.h>
 #include <string.h>
 #include <wasi/api.h>
@@ -45,8 +46,32 @@ static uint32_t set_prompt(uint32_t context, const char* prompt) {
   return nn_set_input(context, 0, &input);
 }
 
+// WAMR checks the first byte of such a pointer only, so Linnet wants them aligned there.
+#ifdef WASMEDGE
+enum { kNotAligned = nn_success };
+#else
+enum { kNotAligned = nn_invalid_argument };
+#endif
+
 static const char* const kPrompt = "Once upon a time there was a little fox";
 
+#ifdef WASMEDGE
+static void loading(uint32_t* graph) {
+  EXPECT(nn_load_by_name(TEXT("no-such-model.gguf"), graph), nn_not_found);
+  EXPECT(nn_load_by_name(TEXT("no-such-file"), graph), nn_model_not_found);
+  const nn_part path = {(const uint8_t*)TEXT("preload:demo.gguf")};
+  EXPECT(nn_load(&path, 1, nn_ggml, nn_cpu, graph), nn_invalid_argument);
+  EXPECT(nn_load((const nn_part*)0xfffffff0, 1, nn_ggml, nn_cpu, graph), nn_invalid_argument);
+  EXPECT(nn_load_by_name_with_config((const char*)0xffff0000, 5, TEXT("{}"), graph), nn_invalid_argument);
+  EXPECT(nn_load_by_name_with_config(TEXT("demo.gguf"), TEXT("{\"temp\":"), graph), nn_invalid_encoding);
+  EXPECT(nn_load_by_name_with_config(TEXT("demo.gguf"), TEXT("{\"temp\":\"hot\"}"), graph), nn_invalid_argument);
+  EXPECT(nn_load_by_name_with_config(TEXT("demo.gguf"), TEXT("{}"), (uint32_t*)0xfffffffe), nn_invalid_argument);
+  EXPECT(*graph, 0);  // not touched so far
+  EXPECT(nn_load_by_name_with_config(TEXT("demo.gguf"),
+                                     TEXT("{\"ctx-size\":512,\"n-predict\":24,\"temp\":0,\"llama3\":true}"), graph),
+         nn_success);
+}
+#else
 static void loading(uint32_t* graph) {
   EXPECT(nn_load_by_name(TEXT("no-such-model.gguf"), graph), nn_model_not_found);
   uint32_t other = 0;
@@ -61,6 +86,8 @@ static void loading(uint32_t* graph) {
   EXPECT(nn_unload(other), nn_success);
   EXPECT(nn_unload(other), nn_invalid_argument);
 }
+
+#endif
 
 // Leaves the text of a computation in `text`; its length.
 static uint32_t computing(uint32_t context, char* text, uint32_t room) {
@@ -103,17 +130,17 @@ static void streaming(uint32_t context, const char* whole, uint32_t whole_bytes)
   EXPECT(pieces > 1, 1);
   EXPECT(length, whole_bytes);
   EXPECT(memcmp(text, whole, whole_bytes), 0);
-  EXPECT(nn_get_output_single(context, 0, text, 64, (uint32_t*)(text + 1)), nn_invalid_argument);  // not aligned
+  EXPECT(nn_get_output_single(context, 0, text, 64, (uint32_t*)(text + 1)), kNotAligned);
   EXPECT(nn_fini_single(context), nn_success);
   EXPECT(nn_compute_single(context), nn_invalid_argument);  // its input is used up
 
   EXPECT(set_prompt(context, kPrompt), nn_success);
   EXPECT(nn_compute_single(context), nn_success);
   EXPECT(nn_fini_single(context), nn_success);  // in the middle
-  EXPECT(nn_cancel(context), nn_success);       // nothing to cancel
   free(text);
 }
 
+#ifndef WASMEDGE
 static void sessions(uint32_t graph) {
   uint32_t ann = 0, again = 0, ben = 0, nobody = 0;
   EXPECT(nn_init_execution_context_with_config(graph, TEXT("ann"), TEXT("{\"n-predict\":4}"), &ann), nn_success);
@@ -122,6 +149,7 @@ static void sessions(uint32_t graph) {
   EXPECT(nn_init_execution_context_with_config(graph, TEXT(""), TEXT(""), &nobody), nn_success);
   EXPECT(nn_init_execution_context_with_config(graph, TEXT("a\0b"), TEXT(""), &nobody), nn_invalid_argument);
   EXPECT(again, ann);
+  EXPECT(nn_cancel(ann), nn_success);  // nothing to cancel
   EXPECT(ben != ann && nobody != ann && nobody != ben, 1);
 
   char text[256];
@@ -137,6 +165,7 @@ static void sessions(uint32_t graph) {
   EXPECT(status[0], '{');
   EXPECT(nn_get_backend_status(2, status, 1), nn_too_large);
 }
+#endif
 
 int main(void) {
   uint32_t graph = 0, context = 0;
@@ -146,7 +175,9 @@ int main(void) {
   EXPECT(nn_init_execution_context(graph, &context), nn_success);
   const uint32_t bytes = computing(context, text, sizeof text);
   streaming(context, text, bytes);
+#ifndef WASMEDGE
   sessions(graph);
+#endif
   EXPECT(nn_finalize_execution_context(context), nn_success);
   EXPECT(nn_finalize_execution_context(context), nn_invalid_argument);
   EXPECT(nn_unload(graph), nn_success);

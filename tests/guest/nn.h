@@ -23,8 +23,10 @@ enum { nn_u8 = 3, nn_ggml = 5, nn_cpu = 0 };
 enum {
   nn_success = 0,
   nn_invalid_argument = 1,
+  nn_invalid_encoding = 2,
   nn_runtime_error = 5,
   nn_too_large = 7,
+  nn_not_found = 8,
   nn_end_of_sequence = 100,
   nn_model_not_found = 103
 };
