@@ -58,6 +58,7 @@ void* Backend::open(std::string_view config, const Rules& rules) {
   ContextOptions options;
   options.fallback = rules.fallback;
   options.rules.client_ranges = rules.client_ranges;
+  options.rules.strictness = rules.strictness;
   auto context = Context::create(config, options);
   if (!context) return nullptr;
   const auto runtime = Registry::instance().add(*std::move(context), nullptr);
@@ -89,6 +90,22 @@ Outcome Backend::close(void* ctx) {
     contexts().all.erase(it);
   }
   return outcome_of(linnet_runtime_destroy(backend->runtime_, nullptr));
+}
+
+void* Backend::only(const std::function<bool(const Backend& backend)>& fits) {
+  uintptr_t found = 0;
+  const std::lock_guard lock(contexts().mutex);
+  for (const auto& [ctx, backend] : contexts().all) {
+    if (!fits(*backend)) continue;
+    if (found != 0) return nullptr;
+    found = ctx;
+  }
+  return reinterpret_cast<void*>(found);
+}
+
+void Backend::warn(std::string_view sentence) const {
+  if (const auto context = Registry::instance().find(runtime_))
+    (*context)->log().log(LogLevel::warning, "CONFIG", "{}", sentence);
 }
 
 // ---- graphs
@@ -199,18 +216,19 @@ void Backend::keep(linnet_completion& completion, Work& work) {
 Outcome Backend::set_input(uint32_t id, std::string_view text) {
   const auto work = this->work(id);
   if (!work) return Outcome::bad_argument;
+  std::string input(text);  // at once: a guest's threads may write where it lies
   // Guests ask for the number of tokens before they compute.
   const auto context = Registry::instance().find(runtime_);
   if (!context) return Outcome::bad_argument;
   const auto model = (*context)->model_of(id);
   if (!model) return Outcome::bad_argument;
   size_t tokens = 0;
-  const int32_t code = linnet_tokenize(runtime_, *model, text.data(), text.size(),
+  const int32_t code = linnet_tokenize(runtime_, *model, input.data(), input.size(),
                                        LINNET_TOKENIZE_SPECIAL | LINNET_TOKENIZE_BOS, nullptr, 0, &tokens, nullptr);
   if (code != LINNET_OK) return outcome_of(code);
   end_stream(*work);
   const std::lock_guard lock(mutex_);
-  work->input = text;
+  work->input = std::move(input);
   work->has_input = true;
   work->computed = false;
   work->text.clear();

@@ -2,7 +2,9 @@
 // layouts, error numbers and a few rules, which are here as settings.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "capi/config.h"
 #include "capi/linnet.h"
 #include "capi/options.h"
 
@@ -19,7 +22,8 @@ namespace linnet::wasi_nn {
 struct Rules {
   Options fallback;            // its defaults
   bool client_ranges = false;  // refuse what the clients' reference promises to refuse
-  bool one_model = false;      // loading another model is a hot swap
+  Strictness strictness = Strictness::lenient;
+  bool one_model = false;  // loading another model is a hot swap
 };
 
 // What happened, before a library makes a number of it.
@@ -46,6 +50,14 @@ class Backend {
   static void* open(std::string_view config, const Rules& rules);
   static std::shared_ptr<Backend> find(void* ctx);
   static Outcome close(void* ctx);
+  // The one live context that fits. Null when none does, or several do.
+  static void* only(const std::function<bool(const Backend& backend)>& fits);
+
+  void warn(std::string_view sentence) const;  // in the log
+
+  // An address that the last call brought: of the guest's memory, where a guest is behind it. Null before the first.
+  const void* seen() const { return seen_; }
+  void see(const void* address) { seen_ = address; }
 
   Outcome load(std::string_view path, std::string_view config, uint32_t& graph);
   Outcome load_bytes(std::string_view bytes, std::string_view config, uint32_t& graph);
@@ -89,11 +101,15 @@ class Backend {
 
   const linnet_runtime runtime_;
   const Rules rules_;
+  std::atomic<const void*> seen_ = nullptr;
   mutable std::mutex mutex_;
   std::mutex loading_;  // one load at a time
   uint32_t graph_ = 0;
   std::map<uint32_t, std::shared_ptr<Work>> works_;
 };
+
+// Of the host ABI (host.cpp): for guests of the standard interface.
+Rules host_rules();
 
 // The text in a configuration argument: no further than a zero byte.
 std::string_view bounded(const char* text, uint32_t bytes);
