@@ -69,7 +69,7 @@ class LoadRun {
   const Stopwatch watch_;
   std::atomic<bool> stop_ = false;
   std::atomic<double> usual_ms_ = 5;  // that a request takes: the last one's
-  std::atomic<int64_t> sent_ = 0, alive_ = 0;
+  std::atomic<int64_t> sent_ = 0, ended_ = 0, alive_ = 0;
   std::vector<std::thread> threads_;
 
   std::mutex mutex_;  // of what follows
@@ -87,11 +87,12 @@ bool LoadRun::take() {
 
 double LoadRun::share() const {
   if (plan_.requests == 0) return std::min(1.0, watch_.seconds() / plan_.seconds);
-  return std::min(1.0, static_cast<double>(sent_) / static_cast<double>(plan_.requests));
+  return std::min(1.0, static_cast<double>(ended_) / static_cast<double>(plan_.requests));
 }
 
 void LoadRun::count(const Result<Completion>& answer) {
   const std::lock_guard lock(mutex_);
+  ++ended_;
   ++result_.requests;
   if (answer && answer->finish_reason != FinishReason::cancelled)
     usual_ms_ = answer->timings.queue_ms + answer->timings.prefill_ms + answer->timings.decode_ms;

@@ -27,6 +27,9 @@ constexpr Line kTimes[] = {
     {"per token p99", "#8f4d10", [](const LoadResult& r) { return r.per_token_ms.p99; }},
 };
 
+// Three digits that matter, without an exponent.
+std::string digits(double value) { return value >= 100 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value); }
+
 // One chart: levels side by side at equal distances, heights on a logarithmic scale where `logarithmic`.
 std::string chart(std::span<const LoadResult> results, std::span<const Line> lines, const char* title, bool logarithmic,
                   int top) {
@@ -52,8 +55,9 @@ std::string chart(std::span<const LoadResult> results, std::span<const Line> lin
   for (int i = 0; i <= 4; ++i)
     out += fmt::format(
         "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#ddd\"/><text x=\"{3}\" y=\"{4:.1f}\" "
-        "text-anchor=\"end\">{5:.3g}</text>\n",
-        kLeft, kLeft + kWide, top + kHigh * (1 - i / 4.0), kLeft - 6, top + kHigh * (1 - i / 4.0) + 4, value(i / 4.0));
+        "text-anchor=\"end\">{5}</text>\n",
+        kLeft, kLeft + kWide, top + kHigh * (1 - i / 4.0), kLeft - 6, top + kHigh * (1 - i / 4.0) + 4,
+        digits(value(i / 4.0)));
   for (size_t i = 0; i < results.size(); ++i)
     out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(i), top + kHigh + 18,
                        results[i].sessions);

@@ -43,6 +43,7 @@ class LoadTest : public Command {
 
  private:
   Status check() const;
+  Result<LoadResult> measure(const std::string& path, const Options& options, int64_t sessions) const;
   void print_row(const LoadResult& r) const;
   std::string json_text(const std::string& path, std::span<const LoadResult> results) const;
 
@@ -62,6 +63,17 @@ Status LoadTest::check() const {
   return {};
 }
 
+Result<LoadResult> LoadTest::measure(const std::string& path, const Options& options, int64_t sessions) const {
+  LoadPlan plan = plan_;
+  plan.sessions = sessions;
+  plan.seed = options.seed < 0 ? 1 : static_cast<uint64_t>(options.seed);
+  Progress progress(fmt::format("load test, {} sessions", sessions));
+  return run_load(path, options, plan, [&](double share) {
+    progress.update(share);
+    return !interrupted();
+  });
+}
+
 Result<int> LoadTest::run() {
   LINNET_CHECK(check());
   LINNET_TRY(const std::string path, model_path());
@@ -71,14 +83,7 @@ Result<int> LoadTest::run() {
     fmt::print("{:>8} {:>8} {:>9} {:>6} {:>9}  {:>24}  {:>24}  {:>21}  {:>17}\n", "sessions", "requests", "cancelled",
                "errors", "tokens/s", "queue p50/p90/p99 ms", "first token ms", "per token ms", "resident MiB");
   for (const int64_t sessions : sessions_) {
-    LoadPlan plan = plan_;
-    plan.sessions = sessions;
-    plan.seed = options_.seed < 0 ? 1 : static_cast<uint64_t>(options_.seed);
-    Progress progress(fmt::format("load test, {} sessions", sessions));
-    LINNET_TRY(LoadResult result, run_load(path, options, plan, [&](double share) {
-                 progress.update(share);
-                 return !interrupted();
-               }));
+    LINNET_TRY(LoadResult result, measure(path, options, sessions));
     results.push_back(std::move(result));
     if (!json_) print_row(results.back());
   }
