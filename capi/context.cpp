@@ -362,7 +362,7 @@ Result<uint32_t> Context::replace(uint32_t old, const std::string& path, std::st
   log().log(LogLevel::info, "MODEL", "model {} is to be replaced by {}", old, quoted(path, 256));
   auto model = open_model(path, config);
   if (!model) {
-    log().log(LogLevel::error, "MODEL", "cannot load {}: {} Model {} stays.", quoted(path, 256), model.error().message,
+    log().log(LogLevel::error, "MODEL", "cannot load {}: {}; model {} stays", quoted(path, 256), model.error().message,
               old);
     const std::lock_guard lock(mutex_);
     ++metrics_.loads_failed;

@@ -1,20 +1,23 @@
 #include "capi/plan.h"
 
-#include "capi/config.h"
 #include "gguf/base/json.h"
-#include "runtime/memory_plan.h"
 
 namespace linnet {
 
 Result<std::string> plan_json(const std::string& path, std::string_view config) {
   ConfigLayers layers;
   std::vector<ConfigWarning> warnings;
-  LINNET_CHECK(layers.read(ConfigLayer::model, config, {}, warnings));
+  LINNET_CHECK(layers.read(ConfigLayer::backend, config, {}, warnings));
   LINNET_TRY(const KvType kv_type, kv_type_of(layers.options()));
   LINNET_TRY(auto model, Model::load(path, {.kv_type = kv_type}));
   LINNET_TRY(const MemoryPlan plan, plan_memory(model, engine_options(layers.options())));
+  return plan_json(path, *model, plan, warnings);
+}
+
+std::string plan_json(const std::string& path, const Model& model, const MemoryPlan& plan,
+                      std::span<const ConfigWarning> warnings) {
   JsonWriter w;
-  w.begin_object().member("path", path).member("architecture", model->facts.architecture);
+  w.begin_object().member("path", path).member("architecture", model.facts.architecture);
   w.member("weight_bytes", plan.weight_bytes).member("kv_bytes", plan.kv_bytes);
   w.member("workspace_bytes", plan.workspace_bytes).member("vocabulary_bytes", plan.vocabulary_bytes);
   w.member("total_bytes", plan.total()).member("available_bytes", plan.available_bytes).member("fits", plan.fits());

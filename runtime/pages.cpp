@@ -147,7 +147,7 @@ bool PagePool::grow(int32_t group) {
   const auto address = reinterpret_cast<uintptr_t>(memory.get());
   auto* data = static_cast<std::byte*>(memory.get()) + (kAlignment - address % kAlignment) % kAlignment;
   chunks_.push_back(std::move(memory));
-  bytes_ += chunk_bytes;
+  bytes_ += count * page_bytes;
   for (int64_t i = 0; i < count; ++i) {
     Page& page = state.pages.emplace_back();
     page.data = data + i * page_bytes;

@@ -41,6 +41,10 @@ Argument Arguments::option(const std::string& names, int64_t& value, const std::
   return Argument(app_.add_option(names, value, help)->capture_default_str());
 }
 
+Argument Arguments::option(const std::string& names, double& value, const std::string& help) {
+  return Argument(app_.add_option(names, value, help)->capture_default_str());
+}
+
 Argument Arguments::option(const std::string& names, std::vector<int64_t>& values, const std::string& help) {
   return Argument(app_.add_option(names, values, help)->delimiter(',')->capture_default_str());
 }

@@ -37,6 +37,7 @@ class Arguments {
   Argument flag(const std::string& names, std::function<void()> seen, const std::string& help);
   Argument option(const std::string& names, std::string& value, const std::string& help);
   Argument option(const std::string& names, int64_t& value, const std::string& help);
+  Argument option(const std::string& names, double& value, const std::string& help);
   Argument option(const std::string& names, std::vector<int64_t>& values, const std::string& help);  // comma-separated
   // Called for each text that is given, in the order of the line; `many`: may be given more than once.
   Argument option(const std::string& names, std::function<void(const std::string&)> each, bool many,

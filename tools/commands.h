@@ -17,6 +17,8 @@ std::unique_ptr<Command> make_perplexity();
 std::unique_ptr<Command> make_inspect();
 std::unique_ptr<Command> make_validate();
 std::unique_ptr<Command> make_bench();
+std::unique_ptr<Command> make_plan();
+std::unique_ptr<Command> make_load_test();
 std::unique_ptr<Command> make_quantize();
 std::unique_ptr<Command> make_imatrix();
 std::unique_ptr<Command> make_synth();

@@ -48,8 +48,9 @@ int64_t number_of(const Json& json, const char* key) {
 TEST(Command, UsageAndHelp) {
   const Outcome help = linnet_command({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const char* name : {"run", "chat", "tokenize", "detokenize", "logits", "record", "sample", "embed", "perplexity",
-                           "inspect", "validate", "bench", "quantize", "imatrix", "template", "synth", "options"}) {
+  for (const char* name : {"run",      "chat",       "tokenize", "detokenize", "logits",  "record", "sample",
+                           "embed",    "perplexity", "inspect",  "validate",   "plan",    "bench",  "load-test",
+                           "quantize", "imatrix",    "template", "synth",      "options", "config"}) {
     EXPECT_NE(help.out.find(name), std::string::npos) << name;
     const Outcome sub = linnet_command({name, "--help"});
     EXPECT_EQ(sub.code, 0) << name;
