@@ -4,9 +4,12 @@
 namespace linnet {
 namespace {
 
-// The last layer that can still change an option of the group.
-ConfigLayer last_layer(OptionGroup group) {
-  switch (group) {
+// The last layer that can still change an option.
+ConfigLayer last_layer(const OptionRow& row) {
+  if (row.marks & kOfRequest) return ConfigLayer::request;
+  if (row.marks & kOfSession) return ConfigLayer::session;
+  if (row.marks & kOfModel) return ConfigLayer::model;
+  switch (row.group) {
     case OptionGroup::sampling:
     case OptionGroup::stopping:
     case OptionGroup::chat:
@@ -50,7 +53,7 @@ Status ConfigLayers::read(ConfigLayer layer, std::string_view text, const Config
   // Clients give one text for everything: what repeats the value that holds anyway is not worth a warning.
   for (const OptionRow& row : option_rows()) {
     const size_t index = option_index(row);
-    const ConfigLayer last = last_layer(row.group);
+    const ConfigLayer last = last_layer(row);
     if (!config.given[index] || layer <= last || row.key == "strict") continue;
     config.given[index] = false;
     std::erase_if(found, [&](const ConfigWarning& w) { return w.pointer == config.pointers[index]; });

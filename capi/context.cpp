@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <chrono>
-#include <new>
+#include <limits>
 #include <utility>
 
 #include "capi/sampler_library.h"
 #include "gguf/base/aligned.h"
 #include "gguf/base/hash.h"
+#include "gguf/base/os.h"
 #include "gguf/base/utf8.h"
 #include "runtime/embedder.h"
+#include "runtime/memory_plan.h"
 
 namespace linnet {
 namespace {
@@ -50,6 +52,14 @@ LoggerOptions logger_options(const Options& o, const ContextOptions& given) {
           .kept_files = static_cast<uint32_t>(o.log_kept_files),
           .callback = given.log,
           .context = given.log_context};
+}
+
+// A line of the log after something is done: that it finds no memory does not undo it.
+template <class Write>
+void quietly(Write&& write) {
+  try {
+    write();
+  } catch (const std::bad_alloc&) {}
 }
 
 }  // namespace
@@ -126,7 +136,7 @@ void Context::close() {
   streams.clear();
   sessions.clear();
   models.clear();
-  log().log(LogLevel::info, "TASK", "runtime is closed");
+  quietly([&] { log().log(LogLevel::info, "TASK", "runtime is closed"); });
 }
 
 Context::~Context() = default;
@@ -159,22 +169,110 @@ Status Context::add_samplers(std::function<Status(CustomSamplers& samplers)> add
 
 // ---- models
 
-Result<std::shared_ptr<ServedModel>> Context::make(std::shared_ptr<const Model> model, const Options& options) const {
+// With what fits of its options into the memory that there is.
+Status Context::serve(LoadedModel& loaded, std::shared_ptr<const Model> model) const {
+  const Options& options = loaded.layers.options();
   EngineOptions engine = engine_options(options);
+  uint64_t others = 0;
   {
     const std::lock_guard lock(mutex_);
     engine.custom_samplers = samplers_;
+    for (const auto& [id, other] : models_) others += other.leaving ? 0 : other.planned_bytes;
   }
   for (const std::string& warning : model->warnings) log().log(LogLevel::warning, "MODEL", "{}", warning);
-  LINNET_TRY(auto served, ServedModel::create(std::move(model), options.chat_template, engine));
-  if (const Status can = served->engine->forward().can_shift(); options.context_shifting && !can)
+  LINNET_TRY(const uint64_t available, os::available_memory());
+  MemoryLimit limit = {.strict = options.max_memory_mb > 0,
+                       .smaller_batch = options.dynamic_batch_size,
+                       .smaller_context = options.smart_context_size};
+  const uint64_t budget = static_cast<uint64_t>(options.max_memory_mb) << 20;
+  limit.bytes = limit.strict
+                    ? (budget > others ? budget - others : 0)
+                    : static_cast<uint64_t>(static_cast<double>(available) * options.memory_pressure_threshold);
+  std::vector<std::string> remarks;
+  LINNET_TRY(engine, fit_to_memory(model, engine, limit, remarks));
+  for (const std::string& remark : remarks) log().log(LogLevel::warning, "MEM", "{}", remark);
+  LINNET_TRY(const MemoryPlan plan, plan_memory(model, engine));
+  loaded.planned_bytes = plan.total();
+  LINNET_TRY(loaded.served, ServedModel::create(std::move(model), options.chat_template, engine));
+  if (const Status can = loaded.served->engine->forward().can_shift(); options.context_shifting && !can)
     log().log(LogLevel::info, "MEM", "texts end with the context: {}", can.error().message);
-  if (served->format.foreign()) {
+  if (loaded.served->format.foreign()) {
     log().log(LogLevel::warning, "MODEL",
               "the model has no chat template and no tokens of ChatML, which is used: it was hardly made to chat");
   }
-  return served;
+  return {};
 }
+
+// The ladder: the caches of all models go first, then what resting sessions have computed (it is computed again when
+// they go on), then steps become smaller. Looked at before a request, ten times a second at most.
+void Context::relieve_pressure() {
+  constexpr int64_t kEveryMs = 100, kSmallBatch = 64;
+  std::vector<std::shared_ptr<ServedModel>> models;
+  {
+    const std::lock_guard lock(pressure_mutex_);
+    if (now_ms() - pressure_seen_ms_ < kEveryMs) return;
+    pressure_seen_ms_ = now_ms();
+  }
+  uint64_t weights = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, m] : models_) models.push_back(m.served);
+  }
+  const Options& o = layers_.options();
+  const auto available = os::available_memory(), total = os::total_memory();
+  if (!available || !total) return;
+  double used = static_cast<double>(*total - std::min(*available, *total)), whole = static_cast<double>(*total);
+  if (o.max_memory_mb > 0) {
+    used = 0;
+    for (const auto& m : models) {
+      const EngineStats stats = m->engine->stats();
+      weights += m->model->weight_bytes();
+      used += static_cast<double>(stats.kv_bytes + stats.workspace_bytes);
+    }
+    used += static_cast<double>(weights);
+    whole = static_cast<double>(o.max_memory_mb) * 1048576;
+  }
+  const auto over = static_cast<int64_t>(used - o.memory_pressure_threshold * whole);
+  const std::lock_guard lock(pressure_mutex_);
+  if (over <= 0) {
+    if (std::exchange(small_batches_, false)) {
+      for (const auto& m : models) m->engine->limit_batch(std::numeric_limits<int64_t>::max());
+      log().log(LogLevel::info, "MEM", "memory is there again: steps have their full size");
+    }
+    return;
+  }
+  int64_t released = 0;
+  for (const bool conversations : {false, true}) {
+    for (const auto& m : models) {
+      if (released < over) released += m->engine->release_memory(over - released, conversations);
+    }
+  }
+  if (released < over && o.dynamic_batch_size && !std::exchange(small_batches_, true)) {
+    for (const auto& m : models) m->engine->limit_batch(kSmallBatch);
+    log().log(LogLevel::warning, "MEM", "memory is short: steps have at most {} rows", kSmallBatch);
+  }
+  log().event(
+      LogLevel::warning, "MEM", "memory is short",
+      {{"used_bytes", used}, {"limit_bytes", o.memory_pressure_threshold * whole}, {"released_bytes", released}});
+}
+
+namespace {
+
+// A model in memory of its own. It reads from the bytes as long as it lives, and its tensors are aligned in them.
+Result<std::shared_ptr<const Model>> model_in_memory(std::span<const std::byte> bytes, KvType kv_type) {
+  struct Both {
+    Aligned<std::byte> bytes;
+    std::shared_ptr<const Model> model;
+  };
+  const auto both = std::make_shared<Both>();
+  LINNET_TRY(both->bytes, Aligned<std::byte>::make(static_cast<int64_t>(bytes.size())));
+  std::copy(bytes.begin(), bytes.end(), both->bytes.data());
+  LINNET_TRY(both->model,
+             Model::load(std::span<const std::byte>(both->bytes.data(), bytes.size()), {.kv_type = kv_type}));
+  return std::shared_ptr<const Model>(both, both->model.get());
+}
+
+}  // namespace
 
 Result<Context::LoadedModel> Context::open_model(const std::string& path, std::string_view config) {
   const auto begin = std::chrono::steady_clock::now();
@@ -182,14 +280,27 @@ Result<Context::LoadedModel> Context::open_model(const std::string& path, std::s
   LINNET_TRY(loaded.layers, read_layer(layers_, ConfigLayer::model, config));
   const Options& options = loaded.layers.options();
   LINNET_TRY(const KvType kv_type, kv_type_of(options));
-  LINNET_TRY(auto model, Model::load(path, {.kv_type = kv_type}));
-  LINNET_TRY(loaded.served, make(std::move(model), options));
+  std::shared_ptr<const Model> model;
+  if (options.use_mmap) {
+    LINNET_TRY(model, Model::load(path, {.kv_type = kv_type}));
+  } else {
+    LINNET_TRY(const os::Mapping file, os::Mapping::open(path));
+    LINNET_TRY(model, model_in_memory(file.bytes(), kv_type));
+  }
+  if (options.use_mlock) {
+    Status locked;
+    for (const Tensor& tensor : model->file().tensors()) {
+      if (locked) locked = os::lock_memory({tensor.data, static_cast<size_t>(tensor.bytes)});
+    }
+    if (!locked) log().log(LogLevel::warning, "MEM", "use_mlock: {}", locked.error().message);
+  }
+  LINNET_CHECK(serve(loaded, std::move(model)));
   loaded.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return loaded;
 }
 
-// Under no mutex.
-Result<uint32_t> Context::enter_model(LoadedModel model) {
+// Under no mutex. From then on nobody comes into the model `replaced` (0: none), which has to be there still.
+Result<uint32_t> Context::enter_model(LoadedModel model, uint32_t replaced) {
   const Model& m = *model.served->model;
   log().event(LogLevel::info, "MODEL",
               fmt::format("loaded {}", model.path.empty() ? "a model from memory" : model.path),
@@ -199,11 +310,13 @@ Result<uint32_t> Context::enter_model(LoadedModel model) {
                {"ms", model.load_ms}});
   const std::lock_guard lock(mutex_);
   if (closed_) return closed();
-  model.id = ++last_model_;
+  const auto old = models_.find(replaced);
+  if (replaced != 0 && (old == models_.end() || old->second.leaving)) return no_model(replaced);  // somebody was faster
+  model.id = last_model_ + 1;
+  models_.emplace(model.id, std::move(model));
+  if (replaced != 0) old->second.leaving = true;
   ++metrics_.models_loaded;
-  const uint32_t id = model.id;
-  models_.emplace(id, std::move(model));
-  return id;
+  return ++last_model_;
 }
 
 Result<uint32_t> Context::load(const std::string& path, std::string_view config) {
@@ -222,7 +335,7 @@ Result<uint32_t> Context::load(const std::string& path, std::string_view config)
     ++metrics_.loads_failed;
     return model.error();
   }
-  return enter_model(*std::move(model));
+  return enter_model(*std::move(model), 0);
 }
 
 Result<uint32_t> Context::load_bytes(std::span<const std::byte> bytes, std::string_view config) {
@@ -232,24 +345,14 @@ Result<uint32_t> Context::load_bytes(std::span<const std::byte> bytes, std::stri
   LINNET_TRY(loaded.layers, read_layer(layers_, ConfigLayer::model, config));
   const Options& options = loaded.layers.options();
   LINNET_TRY(const KvType kv_type, kv_type_of(options));
-  // The model reads from the bytes as long as it lives; tensors have to be aligned in them.
-  struct Both {
-    Aligned<std::byte> bytes;
-    std::shared_ptr<const Model> model;
-  };
-  const auto both = std::make_shared<Both>();
-  LINNET_TRY(both->bytes, Aligned<std::byte>::make(static_cast<int64_t>(bytes.size())));
-  std::copy(bytes.begin(), bytes.end(), both->bytes.data());
-  LINNET_TRY(both->model,
-             Model::load(std::span<const std::byte>(both->bytes.data(), bytes.size()), {.kv_type = kv_type}));
-  LINNET_TRY(loaded.served, make(std::shared_ptr<const Model>(both, both->model.get()), options));
-  return enter_model(std::move(loaded));
+  LINNET_TRY(std::shared_ptr<const Model> model, model_in_memory(bytes, kv_type));
+  LINNET_CHECK(serve(loaded, std::move(model)));
+  return enter_model(std::move(loaded), 0);
 }
 
 Result<uint32_t> Context::replace(uint32_t old, const std::string& path, std::string_view config) {
   const Inside inside(*this);
   if (!inside) return closed();
-  int64_t patience = 0;
   {
     const std::lock_guard lock(mutex_);
     const auto it = models_.find(old);
@@ -265,19 +368,11 @@ Result<uint32_t> Context::replace(uint32_t old, const std::string& path, std::st
     ++metrics_.loads_failed;
     return model.error();
   }
-  patience = model->layers.options().swap_timeout_ms;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto it = models_.find(old);
-    if (it == models_.end() || it->second.leaving) return no_model(old);  // somebody else was faster
-    it->second.leaving = true;
-  }
-  auto id = enter_model(*std::move(model));
-  retire(old, id ? patience : 0);
-  if (id) {
-    const std::lock_guard lock(mutex_);
-    ++metrics_.models_replaced;
-  }
+  const int64_t patience = model->layers.options().swap_timeout_ms;
+  LINNET_TRY(const uint32_t id, enter_model(*std::move(model), old));
+  retire(old, patience);
+  const std::lock_guard lock(mutex_);
+  ++metrics_.models_replaced;
   return id;
 }
 
@@ -294,30 +389,44 @@ Status Context::unload(uint32_t model) {
   return {};
 }
 
+// Takes no memory on its way: it comes to its end.
 void Context::retire(uint32_t model, int64_t patience_ms) {
+  const auto belongs = [&](const auto& open) { return table_.owner(open.first) == model; };
   const auto idle = [&] {
-    const auto ids = table_.of_owner(model);
-    return closed_ || std::none_of(ids.begin(), ids.end(), [&](uint32_t id) { return table_.in_use(id); });
+    return std::none_of(sessions_.begin(), sessions_.end(),
+                        [&](const auto& open) { return belongs(open) && table_.in_use(open.first); });
   };
+  std::map<uint32_t, OpenSession> ended;
+  std::map<uint32_t, OpenStream> streams;
+  std::map<uint32_t, LoadedModel> gone;
   std::unique_lock lock(mutex_);
-  if (!left_.wait_for(lock, std::chrono::milliseconds(patience_ms), idle)) {
+  if (!left_.wait_for(lock, std::chrono::milliseconds(patience_ms), [&] { return closed_ || idle(); })) {
     lock.unlock();
-    log().log(LogLevel::warning, "MODEL", "model {} has requests that do not end within {} ms: they are cancelled",
-              model, patience_ms);
+    quietly([&] {
+      log().log(LogLevel::warning, "MODEL", "model {} has requests that do not end within {} ms: they are cancelled",
+                model, patience_ms);
+    });
     lock.lock();
   }
-  for (const uint32_t id : table_.of_owner(model)) sessions_.at(id).session->close();
-  left_.wait_for(lock, std::chrono::milliseconds(kHardWaitMs), idle);
-  std::vector<std::shared_ptr<Session>> ended;
-  for (const uint32_t id : table_.of_owner(model)) ended.push_back(take_session(id));
-  LoadedModel gone;
-  if (const auto it = models_.find(model); it != models_.end()) {
-    gone = std::move(it->second);
-    models_.erase(it);
+  for (auto& open : sessions_) {
+    if (belongs(open)) open.second.session->close();
   }
+  left_.wait_for(lock, std::chrono::milliseconds(kHardWaitMs), idle);
+  for (auto it = sessions_.begin(); it != sessions_.end();) {
+    const auto here = it++;
+    if (!belongs(*here)) continue;
+    take_streams(here->first, streams);
+    table_.close(here->first);
+    ended.insert(sessions_.extract(here));
+  }
+  gone.insert(models_.extract(model));
   lock.unlock();
+  streams.clear();
   ended.clear();
-  log().event(LogLevel::info, "MODEL", fmt::format("model {} is unloaded", model), {{"path", gone.path}});
+  quietly([&] {
+    log().event(LogLevel::info, "MODEL", fmt::format("model {} is unloaded", model),
+                {{"path", gone.empty() ? std::string() : gone.begin()->second.path}});
+  });
 }
 
 bool Context::has_model(uint32_t model) const {
@@ -363,12 +472,12 @@ Result<std::vector<float>> Context::embed(uint32_t id, std::string_view text) {
 
 // ---- sessions
 
-std::shared_ptr<Session> Context::take_session(uint32_t id) {
-  const auto it = sessions_.find(id);
-  std::shared_ptr<Session> session = std::move(it->second.session);
-  sessions_.erase(it);
-  table_.close(id);
-  return session;
+// Under the mutex; whoever called destroys them without it, since they wait for their requests.
+void Context::take_streams(uint32_t session, std::map<uint32_t, OpenStream>& taken) {
+  for (auto it = streams_.begin(); it != streams_.end();) {
+    const auto here = it++;
+    if (here->second.session == session) taken.insert(streams_.extract(here));
+  }
 }
 
 Result<uint32_t> Context::open_session(uint32_t model, std::optional<std::string_view> name, std::string_view config) {
@@ -385,7 +494,10 @@ Result<uint32_t> Context::open_session(uint32_t model, std::optional<std::string
   const std::string& tenant = layers.options().cache_salt;
   const uint64_t salt = tenant.empty() ? 0 : xxh64(std::as_bytes(std::span(tenant)));
   LINNET_TRY(std::shared_ptr<Session> session, Session::open(served, salt));
-  std::vector<std::shared_ptr<Session>> evicted;  // ended without the mutex
+  // Everything that takes memory comes before the table changes. Those that go end without the mutex.
+  std::map<uint32_t, OpenSession> fresh, evicted;
+  std::map<uint32_t, OpenStream> streams;
+  fresh.emplace(0, OpenSession{std::move(session), std::move(layers)});
   SessionTable::Opened opened;
   {
     const std::lock_guard lock(mutex_);
@@ -393,23 +505,26 @@ Result<uint32_t> Context::open_session(uint32_t model, std::optional<std::string
     if (it == models_.end() || it->second.leaving) return no_model(model);
     LINNET_TRY(opened, table_.open(model, name.value_or(""), now_ms()));
     for (const uint32_t id : opened.evicted) {
-      const auto place = sessions_.find(id);
-      evicted.push_back(std::move(place->second.session));
-      sessions_.erase(place);
+      take_streams(id, streams);
+      evicted.insert(sessions_.extract(id));
     }
+    auto node = fresh.extract(fresh.begin());
     if (!opened.existed) {
-      sessions_.emplace(opened.id, OpenSession{std::move(session), std::move(layers)});
-    } else if (configured) {
-      sessions_.at(opened.id).layers = std::move(layers);
+      node.key() = opened.id;
+      sessions_.insert(std::move(node));
+    } else {
+      if (configured) std::swap(sessions_.at(opened.id).layers, node.mapped().layers);
+      evicted.insert(std::move(node));
     }
   }
-  for (const uint32_t id : opened.evicted) {
-    log().log(LogLevel::info, "SESSION", "session {} made room: it was idle, or used longest ago", id);
-  }
-  if (!opened.existed) {
-    log().log(LogLevel::debug, "SESSION", "session {} is open with model {}, {}", opened.id, model,
-              name ? quoted(*name) : "without a name");
-  }
+  quietly([&] {
+    for (const uint32_t id : opened.evicted)
+      log().log(LogLevel::info, "SESSION", "session {} made room: it was idle, or used longest ago", id);
+    if (!opened.existed) {
+      log().log(LogLevel::debug, "SESSION", "session {} is open with model {}, {}", opened.id, model,
+                name ? quoted(*name) : "without a name");
+    }
+  });
   return opened.id;
 }
 
@@ -457,7 +572,8 @@ class Context::Use {
 Status Context::close_session(uint32_t id) {
   const Inside inside(*this);
   if (!inside) return closed();
-  std::shared_ptr<Session> session;
+  std::map<uint32_t, OpenSession> ended;
+  std::map<uint32_t, OpenStream> streams;
   {
     std::unique_lock lock(mutex_);
     const auto it = sessions_.find(id);
@@ -466,20 +582,26 @@ Status Context::close_session(uint32_t id) {
     // Somebody else may close it meanwhile.
     left_.wait(lock, [&] { return !table_.exists(id) || !table_.in_use(id); });
     if (!table_.exists(id)) return no_session(id);
-    session = take_session(id);
+    take_streams(id, streams);
+    table_.close(id);
+    ended.insert(sessions_.extract(id));
   }
-  log().log(LogLevel::debug, "SESSION", "session {} is closed", id);
+  quietly([&] { log().log(LogLevel::debug, "SESSION", "session {} is closed", id); });
   return {};
 }
 
 Result<uint32_t> Context::fork_session(uint32_t id) {
   LINNET_TRY(const Use use, Use::begin(*this, id));
   LINNET_TRY(std::shared_ptr<Session> copy, use.session->fork());
+  std::map<uint32_t, OpenSession> fresh;
+  fresh.emplace(0, OpenSession{std::move(copy), use.layers});
   const std::lock_guard lock(mutex_);
   const auto original = sessions_.find(id);
   if (original == sessions_.end()) return no_session(id);
   LINNET_TRY(const SessionTable::Opened opened, table_.open(table_.owner(id), "", now_ms()));
-  sessions_.emplace(opened.id, OpenSession{std::move(copy), use.layers});
+  auto node = fresh.extract(fresh.begin());
+  node.key() = opened.id;
+  sessions_.insert(std::move(node));
   return opened.id;
 }
 
@@ -492,8 +614,10 @@ Status Context::save_session(uint32_t id, const std::string& path) {
   LINNET_TRY(const Use use, Use::begin(*this, id));
   LINNET_TRY(const SavedSession saved, use.session->saved());
   LINNET_CHECK(write_session(path, saved));
-  log().event(LogLevel::info, "SESSION", fmt::format("session {} is saved", id),
-              {{"path", path}, {"messages", saved.messages.size()}, {"page_bytes", saved.pages.size()}});
+  quietly([&] {
+    log().event(LogLevel::info, "SESSION", fmt::format("session {} is saved", id),
+                {{"path", path}, {"messages", saved.messages.size()}, {"page_bytes", saved.pages.size()}});
+  });
   return {};
 }
 
@@ -502,8 +626,10 @@ Status Context::resume_session(uint32_t id, const std::string& path) {
   LINNET_TRY(SavedSession saved, read_session(path));
   const size_t messages = saved.messages.size();
   LINNET_TRY(const bool computed, use.session->restore(std::move(saved)));
-  log().event(LogLevel::info, "SESSION", fmt::format("session {} is resumed", id),
-              {{"path", path}, {"messages", messages}, {"computed", computed}});
+  quietly([&] {
+    log().event(LogLevel::info, "SESSION", fmt::format("session {} is resumed", id),
+                {{"path", path}, {"messages", messages}, {"computed", computed}});
+  });
   return {};
 }
 
@@ -517,6 +643,7 @@ Status Context::cancel(uint32_t id) {
 }
 
 Result<Completion> Context::generate(uint32_t id, const GenerateInput& input) {
+  relieve_pressure();
   LINNET_TRY(Use use, Use::begin(*this, id));
   auto result = [&]() -> Result<Completion> {
     LINNET_TRY(const ConfigLayers layers, read_layer(use.layers, ConfigLayer::request, input.config));
@@ -536,23 +663,27 @@ Result<Completion> Context::generate(uint32_t id, const GenerateInput& input) {
     return session.complete(std::move(prompt), std::move(request), input.call);
   }();
   count(result);
-  if (result) {
-    const Completion& c = *result;
-    log().event(LogLevel::info, "PERF", "request is done",
-                {{"session", id},
-                 {"finish", finish_reason_name(c.finish_reason)},
-                 {"prompt_tokens", c.prompt_tokens},
-                 {"cached_tokens", c.cached_tokens},
-                 {"tokens", c.completion_tokens},
-                 {"queue_ms", c.timings.queue_ms},
-                 {"first_token_ms", c.timings.ttft_ms},
-                 {"decode_ms", c.timings.decode_ms}});
-    for (const std::string& note : c.notes) log().log(LogLevel::debug, "TASK", "session {}: {}", id, note);
-  } else {
-    log().event(LogLevel::warning, "TASK", result.error().message,
-                {{"session", id}, {"code", code_name(result.error().code)}});
-  }
+  quietly([&] { log_request(id, result); });
   return result;
+}
+
+void Context::log_request(uint32_t session, const Result<Completion>& result) const {
+  if (!result) {
+    log().event(LogLevel::warning, "TASK", result.error().message,
+                {{"session", session}, {"code", code_name(result.error().code)}});
+    return;
+  }
+  const Completion& c = *result;
+  log().event(LogLevel::info, "PERF", "request is done",
+              {{"session", session},
+               {"finish", finish_reason_name(c.finish_reason)},
+               {"prompt_tokens", c.prompt_tokens},
+               {"cached_tokens", c.cached_tokens},
+               {"tokens", c.completion_tokens},
+               {"queue_ms", c.timings.queue_ms},
+               {"first_token_ms", c.timings.ttft_ms},
+               {"decode_ms", c.timings.decode_ms}});
+  for (const std::string& note : c.notes) log().log(LogLevel::debug, "TASK", "session {}: {}", session, note);
 }
 
 void Context::count(const Result<Completion>& result) {
@@ -596,13 +727,19 @@ Result<uint32_t> Context::start_stream(uint32_t session, const GenerateInput& in
     id = ++last_stream_;
     streams_[id] = {session, nullptr};
   }
-  auto stream = Stream::start(run, [owner](Session::Call& call) { owner->cancel(call); });
+  std::optional<Result<std::shared_ptr<Stream>>> stream;
+  try {
+    stream = Stream::start(run, [owner](Session::Call& call) { owner->cancel(call); });
+  } catch (const std::bad_alloc&) { stream = Error{Code::out_of_memory, "out of memory"}; }
   const std::lock_guard lock(mutex_);
-  if (!stream) {
-    streams_.erase(id);
-    return stream.error();
+  // The session may have ended meanwhile, and the entry with it.
+  const auto entry = streams_.find(id);
+  if (entry == streams_.end()) return no_session(session);
+  if (!*stream) {
+    streams_.erase(entry);
+    return stream->error();
   }
-  streams_.at(id).stream = *std::move(stream);
+  entry->second.stream = **std::move(stream);
   return id;
 }
 

@@ -101,11 +101,16 @@ class Context {
     std::shared_ptr<ServedModel> served = {};
     ConfigLayers layers = ConfigLayers();
     double load_ms = 0;
-    bool leaving = false;  // unloaded or replaced: nobody comes in any more
+    uint64_t planned_bytes = 0;  // with a full cache
+    bool leaving = false;        // unloaded or replaced: nobody comes in any more
   };
   struct OpenSession {
     std::shared_ptr<Session> session;
     ConfigLayers layers;
+  };
+  struct OpenStream {
+    uint32_t session = 0;
+    std::shared_ptr<Stream> stream;  // null: about to start
   };
   // A session while somebody uses it.
   class Use;
@@ -113,16 +118,18 @@ class Context {
   class Inside;
 
   Context(const ContextOptions& options, ConfigLayers layers, std::unique_ptr<Logger> logger);
-  Result<std::shared_ptr<ServedModel>> make(std::shared_ptr<const Model> model, const Options& options) const;
+  Status serve(LoadedModel& loaded, std::shared_ptr<const Model> model) const;
+  void relieve_pressure();
   Result<LoadedModel> open_model(const std::string& path, std::string_view config);
-  Result<uint32_t> enter_model(LoadedModel model);
+  Result<uint32_t> enter_model(LoadedModel model, uint32_t replaced);
   Result<ConfigLayers> read_layer(ConfigLayers below, ConfigLayer layer, std::string_view config) const;
   void warn(std::span<const ConfigWarning> warnings) const;
   // Lets the sessions of a model end, for so long; then cancels them. The model is gone afterwards.
   void retire(uint32_t model, int64_t patience_ms);
-  std::shared_ptr<Session> take_session(uint32_t id);  // under the mutex
+  void take_streams(uint32_t session, std::map<uint32_t, OpenStream>& taken);
   int64_t now_ms() const;
   void count(const Result<Completion>& result);
+  void log_request(uint32_t session, const Result<Completion>& result) const;
 
   // capi/status.cpp
   struct Snapshot;
@@ -147,14 +154,14 @@ class Context {
   uint32_t last_model_ = 0;
   SessionTable table_;
   std::map<uint32_t, OpenSession> sessions_;
-  struct OpenStream {
-    uint32_t session = 0;
-    std::shared_ptr<Stream> stream;
-  };
   std::map<uint32_t, OpenStream> streams_;
   uint32_t last_stream_ = 0;
   std::shared_ptr<const CustomSamplers> samplers_;
   Metrics metrics_;
+
+  std::mutex pressure_mutex_;  // one thread looks after memory
+  int64_t pressure_seen_ms_ = 0;
+  bool small_batches_ = false;
 };
 
 }  // namespace linnet

@@ -187,7 +187,7 @@ LINNET_EXPORT void linnet_completion_free(linnet_completion* completion); /* NUL
 LINNET_EXPORT int32_t linnet_cancel(linnet_runtime runtime, linnet_session session, linnet_error* error);
 
 /* The same piece by piece: start, next until LINNET_END, finish. The request runs by itself, next waits for it. A session
-   has one stream at a time. */
+   has one stream at a time, which ends with it. */
 LINNET_EXPORT int32_t linnet_stream_start(linnet_runtime runtime, linnet_session session, const linnet_request* request,
                                           linnet_stream* stream, linnet_error* error);
 /* The next piece of text (*bytes > 0), valid until the next call for this stream; one thread at a time. */

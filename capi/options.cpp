@@ -276,6 +276,7 @@ EngineOptions engine_options(const Options& o) {
   e.fair = o.fair_scheduling_enabled;
   e.batch_tokens = o.batch_size;
   e.cache_tokens = o.max_cache_tokens;
+  e.cache_retention_ms = o.cache_retention_ms;
   e.prefix_cache = o.cache_prompt && o.enable_token_cache_reuse;
   return e;
 }

@@ -197,6 +197,10 @@ enum OptionMark : uint8_t {
   kPlanned = 1,  // known, and in this version without an effect: whoever reads it says so
   kClamped = 2,  // a number on the wrong side of its range is replaced by the nearest good one where reading is lenient
   kInherits = 4,  // -1 in a request keeps what was set before, although it has a meaning elsewhere
+  // Later layers than those of its group (capi/config_layers.cpp) may still change it.
+  kOfModel = 8,
+  kOfSession = 16,
+  kOfRequest = 32,
 };
 
 struct OptionRow {

@@ -140,9 +140,12 @@ void Context::write_queue(JsonWriter& w, const Snapshot& s) const {
   w.member("reject_threshold", o.queue_reject()).member("nearly_full", queued >= o.queue_warning());
   w.member("priority_scheduling", o.priority_scheduling_enabled).member("fair_scheduling", o.fair_scheduling_enabled);
   w.member("requests", s.metrics.requests).member("rejected", s.metrics.busy).member("timeouts", s.metrics.timeouts);
-  int64_t preemptions = 0;
-  for (const auto& m : s.models) preemptions += m.stats.preemptions;
-  w.member("preemptions", preemptions);
+  int64_t preemptions = 0, displaced = 0;
+  for (const auto& m : s.models) {
+    preemptions += m.stats.preemptions;
+    displaced += m.stats.displaced;
+  }
+  w.member("displaced", displaced).member("preemptions", preemptions);
   write_histogram(w, "wait_ms", s.metrics.queue);
   w.end_object();
 }
@@ -162,6 +165,7 @@ void Context::write_memory(JsonWriter& w, const Snapshot& s) const {
     w.member("kv_bytes", m.stats.kv_bytes).member("workspace_bytes", m.stats.workspace_bytes);
     w.member("pages_total", m.stats.pages_total).member("pages_used", m.stats.pages_used);
     w.member("pages_cached", m.stats.pages_cached).member("page_bytes", m.stats.page_bytes);
+    w.member("batch_tokens", m.stats.batch_tokens).member("released_bytes", m.stats.released_bytes);
     w.member("shifts", m.stats.shifts).member("preemptions", m.stats.preemptions).end_object();
   }
   w.end_array();

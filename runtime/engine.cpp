@@ -383,6 +383,25 @@ void Engine::close_conversation(int64_t id) {
   m.on_engine(std::ref(close), std::ref(gone));
 }
 
+int64_t Engine::release_memory(int64_t bytes, bool conversations) {
+  Impl& m = *impl_;
+  int64_t released = 0;
+  const auto release = [&] {
+    released = m.pool.trim(bytes);
+    while (conversations && released < bytes && m.conversations.release_oldest())
+      released += m.pool.trim(bytes - released);
+    m.stats.released_bytes += released;
+    m.take_numbers();
+  };
+  m.on_engine(std::ref(release), [] { return true; });
+  return released;
+}
+
+void Engine::limit_batch(int64_t rows) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->scheduler.limit_batch(std::clamp<int64_t>(rows, 1, impl_->options.batch_tokens));
+}
+
 EngineStats Engine::stats() const {
   const GrammarCache::Numbers grammars = impl_->sampler_cache.grammars().numbers();
   const std::lock_guard lock(impl_->mutex);
@@ -390,6 +409,7 @@ EngineStats Engine::stats() const {
   stats.grammars = grammars;
   stats.running = static_cast<int64_t>(impl_->scheduler.running().size());
   stats.queued = static_cast<int64_t>(impl_->scheduler.queued().size());
+  stats.batch_tokens = impl_->scheduler.batch_tokens();
   return stats;
 }
 

@@ -122,8 +122,9 @@ struct EngineOptions {
   int64_t batch_tokens = 512;  // rows of one step
   int64_t cache_tokens = 0;    // page pool size in tokens; 0: context * max_concurrent, at most 100000 beyond context
   bool prefix_cache = true;
-  bool priorities = true;                                      // otherwise Request::priority makes no difference
-  bool fair = true;                                            // otherwise Request::client makes none
+  int64_t cache_retention_ms = 0;  // cached pages that nobody used for so long are forgotten; 0: never
+  bool priorities = true;          // otherwise Request::priority makes no difference
+  bool fair = true;                // otherwise Request::client makes none
   std::shared_ptr<const CustomSamplers> custom_samplers = {};  // those that chains of requests may name
 };
 
@@ -131,9 +132,10 @@ struct EngineStats {
   int64_t steps = 0, rows = 0, prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0;
   int64_t running = 0, queued = 0;
   int64_t pages_total = 0, pages_used = 0, pages_cached = 0, page_bytes = 0;
-  int64_t kv_bytes = 0, workspace_bytes = 0;
-  int64_t rollbacks = 0;    // banned phrases that finished requests took back
-  int64_t masks_ahead = 0;  // of grammars, that were computed while the forward pass ran
+  int64_t kv_bytes = 0, workspace_bytes = 0, released_bytes = 0;
+  int64_t batch_tokens = 0;  // rows of one step, as limit_batch() left it
+  int64_t rollbacks = 0;     // banned phrases that finished requests took back
+  int64_t masks_ahead = 0;   // of grammars, that were computed while the forward pass ran
   GrammarCache::Numbers grammars;
   int64_t displaced = 0;    // requests that gave their place to one of higher priority and went on later
   int64_t preemptions = 0;  // requests that lost their pages to an older one and went on later
@@ -170,6 +172,12 @@ class Engine {
   Result<int64_t> resume_conversation(std::span<const std::byte> bytes, uint64_t salt);
   // Cancels the conversation's request and waits for its end; then its pages are let go. Unknown ids are ignored.
   void close_conversation(int64_t id);
+
+  // Gives memory back to the system, up to `bytes`: of cached pages, and with `conversations` of those that rest, the
+  // least recently used first (what is lost is computed again when it is needed). Returns how much.
+  int64_t release_memory(int64_t bytes, bool conversations);
+  // Rows of one step from now on, at most EngineOptions::batch_tokens. Fewer rows take less memory at once.
+  void limit_batch(int64_t rows);
 
   EngineStats stats() const;
   const Model& model() const;

@@ -1,5 +1,6 @@
 // The engine's thread: schedule -> forward -> sample -> commit.
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <utility>
 
@@ -48,6 +49,12 @@ void Engine::Impl::run_commands() {
 }
 
 void Engine::Impl::step_once(std::unique_lock<std::mutex>& lock) {
+  if (options.cache_retention_ms > 0) {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    const int64_t ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+    pool.set_time(ms);
+    pool.expire(ms - options.cache_retention_ms);
+  }
   drop_ended();
   admit_jobs();
   build_step();

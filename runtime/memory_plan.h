@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "gguf/base/error.h"
 #include "runtime/engine.h"
@@ -23,6 +26,18 @@ struct MemoryPlan {
   bool fits() const { return total() <= available_bytes; }
 };
 
-Result<MemoryPlan> plan_memory(std::shared_ptr<const Model> model, const EngineOptions& options);
+Result<MemoryPlan> plan_memory(const std::shared_ptr<const Model>& model, const EngineOptions& options);
+
+struct MemoryLimit {
+  uint64_t bytes = 0;           // that the model may take with all it needs
+  bool strict = false;          // what does not fit is an error; otherwise a remark, since the system can page weights
+  bool smaller_batch = true;    // steps may have fewer rows,
+  bool smaller_context = true;  // and texts fewer positions
+};
+
+// What of the options fits: first the cache becomes smaller, down to one context, then the batch, then the context.
+// `remarks` says what was made smaller. out_of_memory names what there is and what it takes.
+Result<EngineOptions> fit_to_memory(const std::shared_ptr<const Model>& model, EngineOptions options,
+                                    const MemoryLimit& limit, std::vector<std::string>& remarks);
 
 }  // namespace linnet

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "gguf/base/os.h"
+
 namespace linnet {
 namespace {
 
@@ -48,9 +50,7 @@ Result<Page*> PagePool::claim(int32_t group) {
     page = state.free.newest;  // the one most likely to be in a processor cache
     state.free.remove(page);
   } else if (state.cached.size > 0) {
-    page = state.cached.oldest;
-    state.cached.remove(page);
-    index_.detach(page);
+    page = forget_oldest(state);
   } else if (all_allocated) {
     return fail(
         Code::cache_full,
@@ -62,7 +62,50 @@ Result<Page*> PagePool::claim(int32_t group) {
                 groups_[static_cast<size_t>(group)].page_bytes, bytes_);
   }
   page->refs = 1;
+  if (page->discarded) {
+    page->discarded = false;
+    discarded_bytes_ -= groups_[static_cast<size_t>(group)].page_bytes;
+  }
   return page;
+}
+
+void PagePool::discard(Page* page) {
+  const int64_t bytes = groups_[static_cast<size_t>(page->group)].page_bytes;
+  os::discard({page->data, static_cast<size_t>(bytes)});
+  page->zero = page->discarded = true;
+  discarded_bytes_ += bytes;
+}
+
+// A cached page that nobody has any more: neither cached nor free, the caller says what becomes of it.
+Page* PagePool::forget_oldest(Group& state) {
+  Page* const page = state.cached.oldest;
+  state.cached.remove(page);
+  index_.detach(page);
+  return page;
+}
+
+void PagePool::expire(int64_t time) {
+  for (Group& state : state_) {
+    while (state.cached.size > 0 && state.cached.oldest->let_go < time) state.free.push(forget_oldest(state));
+  }
+}
+
+int64_t PagePool::trim(int64_t bytes) {
+  const int64_t before = discarded_bytes_;
+  const auto enough = [&] { return discarded_bytes_ - before >= bytes; };
+  for (Group& state : state_) {
+    for (Page* page = state.free.oldest; page && !enough(); page = page->newer) {
+      if (!page->discarded && !page->zero) discard(page);
+    }
+  }
+  for (Group& state : state_) {
+    while (state.cached.size > 0 && !enough()) {
+      Page* const page = forget_oldest(state);
+      state.free.push(page);
+      discard(page);
+    }
+  }
+  return discarded_bytes_ - before;
 }
 
 Result<Page*> PagePool::take(int32_t group) {
@@ -86,6 +129,7 @@ void PagePool::hold(Page* page) {
 
 void PagePool::drop(Page* page) {
   if (--page->refs > 0) return;
+  page->let_go = now_;
   Group& state = state_[static_cast<size_t>(page->group)];
   (page->node ? state.cached : state.free).push(page);
 }

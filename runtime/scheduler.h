@@ -67,6 +67,8 @@ class Scheduler {
 
   std::span<const int64_t> running() const { return running_; }  // oldest first
   std::span<const int64_t> queued() const { return queued_; }    // oldest first
+  int64_t batch_tokens() const { return limits_.batch_tokens; }
+  void limit_batch(int64_t rows) { limits_.batch_tokens = rows; }
   Priority priority(int64_t id) const { return requests_.at(id).priority; }
 
   // Rows for one step; `demands` are those of running requests, oldest first. Each id appears at most once.

@@ -7,18 +7,20 @@ namespace linnet {
 
 Result<SessionTable::Opened> SessionTable::open(uint32_t owner, std::string_view name, int64_t now_ms) {
   Opened opened;
+  std::vector<uint32_t>& leaving = opened.evicted;
   if (!name.empty()) {
-    if (const uint32_t id = find(owner, name)) return Opened{id, true, {}};
-    opened.evicted = take_idle(now_ms);
-    if (named() >= limits_.max_named) {
+    if (const uint32_t id = find(owner, name)) {
+      all_.at(id).last_used = now_ms;
+      return Opened{id, true, {}};
+    }
+    leaving = idle(now_ms);
+    if (leaving.empty() && named() >= limits_.max_named) {
       const uint32_t victim = limits_.auto_cleanup ? oldest(false) : 0;
       if (victim == 0) {
         return fail(Code::busy, "there are {} named sessions, as many as max_sessions allows, and {}; close one",
                     named(), limits_.auto_cleanup ? "all of them are in use" : "auto_cleanup is off");
       }
-      close(victim);
-      ++evictions_;
-      opened.evicted.push_back(victim);
+      leaving.push_back(victim);
     }
   } else if (anonymous() >= limits_.max_anonymous) {
     return fail(Code::busy,
@@ -28,8 +30,11 @@ Result<SessionTable::Opened> SessionTable::open(uint32_t owner, std::string_view
   if (last_ == std::numeric_limits<uint32_t>::max()) {
     return fail(Code::busy, "all {} session handles have been given out; open a new runtime", last_);
   }
+  // What may find no memory comes first: then nothing has changed.
+  all_.emplace(last_ + 1, Entry{owner, std::string(name), now_ms, 0});
   opened.id = ++last_;
-  all_.emplace(opened.id, Entry{owner, std::string(name), now_ms, 0});
+  for (const uint32_t id : leaving) close(id);
+  evictions_ += static_cast<int64_t>(leaving.size());
   return opened;
 }
 
@@ -53,12 +58,17 @@ void SessionTable::end_use(uint32_t id, int64_t now_ms) {
   it->second.last_used = now_ms;
 }
 
-std::vector<uint32_t> SessionTable::take_idle(int64_t now_ms) {
-  std::vector<uint32_t> taken;
-  if (!limits_.auto_cleanup) return taken;
+std::vector<uint32_t> SessionTable::idle(int64_t now_ms) const {
+  std::vector<uint32_t> found;
+  if (!limits_.auto_cleanup) return found;
   for (const auto& [id, entry] : all_) {
-    if (!entry.name.empty() && entry.uses == 0 && now_ms - entry.last_used >= limits_.idle_ms) taken.push_back(id);
+    if (!entry.name.empty() && entry.uses == 0 && now_ms - entry.last_used >= limits_.idle_ms) found.push_back(id);
   }
+  return found;
+}
+
+std::vector<uint32_t> SessionTable::take_idle(int64_t now_ms) {
+  std::vector<uint32_t> taken = idle(now_ms);
   for (const uint32_t id : taken) close(id);
   evictions_ += static_cast<int64_t>(taken.size());
   return taken;

@@ -33,7 +33,8 @@ class SessionTable {
     bool existed = false;
     std::vector<uint32_t> evicted;  // they are gone from the table
   };
-  // `owner` is the model. An empty name: anonymous. A name is known per owner. busy when the table is full.
+  // `owner` is the model. An empty name: anonymous. A name is known per owner, and asking for it counts as a use. busy
+  // when the table is full; on any failure nobody has gone.
   Result<Opened> open(uint32_t owner, std::string_view name, int64_t now_ms);
 
   bool exists(uint32_t id) const { return all_.contains(id); }
@@ -70,6 +71,7 @@ class SessionTable {
     int64_t uses = 0;
   };
   uint32_t oldest(bool anonymous_too) const;
+  std::vector<uint32_t> idle(int64_t now_ms) const;  // named, for too long; none without auto_cleanup
 
   SessionLimits limits_;
   std::map<uint32_t, Entry> all_;

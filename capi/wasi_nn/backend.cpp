@@ -58,13 +58,19 @@ void* Backend::open(std::string_view config, const Rules& rules) {
   ContextOptions options;
   options.fallback = rules.fallback;
   options.rules.client_ranges = rules.client_ranges;
+  options.rules.strictness = rules.strictness;
   auto context = Context::create(config, options);
   if (!context) return nullptr;
   const auto runtime = Registry::instance().add(*std::move(context), nullptr);
   if (!runtime) return nullptr;
-  std::shared_ptr<Backend> backend(new Backend(*runtime, rules));
-  const std::lock_guard lock(contexts().mutex);
-  contexts().all.emplace(*runtime, std::move(backend));
+  try {
+    std::shared_ptr<Backend> backend(new Backend(*runtime, rules));
+    const std::lock_guard lock(contexts().mutex);
+    contexts().all.emplace(*runtime, std::move(backend));
+  } catch (const std::bad_alloc&) {
+    linnet_runtime_destroy(*runtime, nullptr);
+    return nullptr;
+  }
   return reinterpret_cast<void*>(uintptr_t{*runtime});
 }
 
@@ -84,6 +90,22 @@ Outcome Backend::close(void* ctx) {
     contexts().all.erase(it);
   }
   return outcome_of(linnet_runtime_destroy(backend->runtime_, nullptr));
+}
+
+void* Backend::only(const std::function<bool(const Backend& backend)>& fits) {
+  uintptr_t found = 0;
+  const std::lock_guard lock(contexts().mutex);
+  for (const auto& [ctx, backend] : contexts().all) {
+    if (!fits(*backend)) continue;
+    if (found != 0) return nullptr;
+    found = ctx;
+  }
+  return reinterpret_cast<void*>(found);
+}
+
+void Backend::warn(std::string_view sentence) const {
+  if (const auto context = Registry::instance().find(runtime_))
+    (*context)->log().log(LogLevel::warning, "CONFIG", "{}", sentence);
 }
 
 // ---- graphs
@@ -133,13 +155,17 @@ Outcome Backend::unload(uint32_t graph) {
 // ---- execution contexts
 
 Outcome Backend::open_context(uint32_t graph, const char* name, std::string_view config, uint32_t& id) {
+  // What takes memory comes first, so that no session is left without its work.
+  std::map<uint32_t, std::shared_ptr<Work>> fresh;
+  fresh.emplace(0, std::make_shared<Work>());
   uint32_t session = 0;
   const int32_t code = linnet_session_open(runtime_, graph, name, name ? std::strlen(name) : 0, config.data(),
                                            config.size(), &session, nullptr);
   if (code != LINNET_OK) return outcome_of(code);
   const std::lock_guard lock(mutex_);
-  if (!works_.contains(session)) works_.emplace(session, std::make_shared<Work>());
-  id = session;
+  auto node = fresh.extract(fresh.begin());
+  node.key() = id = session;
+  works_.insert(std::move(node));  // unless it is there
   return Outcome::good;
 }
 
@@ -190,17 +216,19 @@ void Backend::keep(linnet_completion& completion, Work& work) {
 Outcome Backend::set_input(uint32_t id, std::string_view text) {
   const auto work = this->work(id);
   if (!work) return Outcome::bad_argument;
+  std::string input(text);  // at once: a guest's threads may write where it lies
   // Guests ask for the number of tokens before they compute.
   const auto context = Registry::instance().find(runtime_);
   if (!context) return Outcome::bad_argument;
   const auto model = (*context)->model_of(id);
   if (!model) return Outcome::bad_argument;
   size_t tokens = 0;
-  const int32_t code = linnet_tokenize(runtime_, *model, text.data(), text.size(),
+  const int32_t code = linnet_tokenize(runtime_, *model, input.data(), input.size(),
                                        LINNET_TOKENIZE_SPECIAL | LINNET_TOKENIZE_BOS, nullptr, 0, &tokens, nullptr);
   if (code != LINNET_OK) return outcome_of(code);
+  end_stream(*work);
   const std::lock_guard lock(mutex_);
-  work->input = text;
+  work->input = std::move(input);
   work->has_input = true;
   work->computed = false;
   work->text.clear();
@@ -249,56 +277,74 @@ Outcome Backend::run(uint32_t id, std::string_view text, std::string_view config
   return result.computed ? Outcome::good : outcome;
 }
 
+// Under the mutex.
+Outcome Backend::begin_stream(uint32_t id, Work& work) {
+  if (work.stream != 0) return Outcome::good;
+  if (!work.has_input) return Outcome::bad_argument;
+  linnet_request request = {.size = sizeof(linnet_request)};
+  request.input = work.input.data();
+  request.input_bytes = work.input.size();
+  request.config = work.config.data();
+  request.config_bytes = work.config.size();
+  const int32_t code = linnet_stream_start(runtime_, id, &request, &work.stream, nullptr);
+  if (code == LINNET_OK) work.text.clear();
+  return outcome_of(code);
+}
+
 Outcome Backend::compute_single(uint32_t id) {
   const auto work = this->work(id);
-  if (!work) return Outcome::bad_argument;
+  const auto context = Registry::instance().find(runtime_);
+  if (!work || !context) return Outcome::bad_argument;
+  const std::lock_guard pulling(work->pulling);
   uint32_t stream = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (!work->has_input) return Outcome::bad_argument;
-    if (work->stream == 0) {
-      linnet_request request = {.size = sizeof(linnet_request)};
-      request.input = work->input.data();
-      request.input_bytes = work->input.size();
-      request.config = work->config.data();
-      request.config_bytes = work->config.size();
-      const int32_t code = linnet_stream_start(runtime_, id, &request, &work->stream, nullptr);
-      if (code != LINNET_OK) return outcome_of(code);
-      work->text.clear();
-    }
+    if (const Outcome begun = begin_stream(id, *work); begun != Outcome::good) return begun;
     stream = work->stream;
   }
+  const auto held = (*context)->stream(stream);  // another thread may end it: the piece has to last until it is copied
   const char* piece = nullptr;
   size_t bytes = 0;
   const int32_t code = linnet_stream_next(runtime_, stream, &piece, &bytes, nullptr);
-  const std::lock_guard lock(mutex_);
   if (code == LINNET_OK) {
+    const std::lock_guard lock(mutex_);
     work->piece.assign(piece, bytes);
     work->text += work->piece;
     work->computed = true;
     return Outcome::good;
   }
-  work->piece.clear();
-  if (code != LINNET_END) return outcome_of(code);
   linnet_completion completion = {.size = sizeof(linnet_completion)};
-  if (linnet_stream_finish(runtime_, stream, &completion, nullptr) == LINNET_OK) keep(completion, *work);
+  const int32_t finished = linnet_stream_finish(runtime_, stream, &completion, nullptr);
+  const std::lock_guard lock(mutex_);
+  if (work->stream != stream) {  // it was ended meanwhile
+    linnet_completion_free(&completion);
+    return Outcome::end;
+  }
   work->stream = 0;
   work->has_input = false;  // it is used up: the next stream begins with set_input()
+  work->piece.clear();
+  if (finished == LINNET_OK) keep(completion, *work);
+  if (code != LINNET_END) return outcome_of(code);
   return work->finish_reason == "context_full" ? Outcome::context_full : Outcome::end;
+}
+
+void Backend::end_stream(Work& work) {
+  uint32_t stream = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(stream, work.stream);
+  }
+  if (stream != 0) linnet_stream_finish(runtime_, stream, nullptr, nullptr);
 }
 
 Outcome Backend::fini_single(uint32_t id) {
   const auto work = this->work(id);
   if (!work) return Outcome::bad_argument;
-  uint32_t stream = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    std::swap(stream, work->stream);
-    work->text.clear();
-    work->piece.clear();
-    work->computed = false;
-  }
-  if (stream != 0) linnet_stream_finish(runtime_, stream, nullptr, nullptr);
+  end_stream(*work);
+  const std::lock_guard lock(mutex_);
+  work->text.clear();
+  work->piece.clear();
+  work->computed = false;
   return Outcome::good;
 }
 

@@ -2,7 +2,9 @@
 // layouts, error numbers and a few rules, which are here as settings.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "capi/config.h"
 #include "capi/linnet.h"
 #include "capi/options.h"
 
@@ -19,7 +22,8 @@ namespace linnet::wasi_nn {
 struct Rules {
   Options fallback;            // its defaults
   bool client_ranges = false;  // refuse what the clients' reference promises to refuse
-  bool one_model = false;      // loading another model is a hot swap
+  Strictness strictness = Strictness::lenient;
+  bool one_model = false;  // loading another model is a hot swap
 };
 
 // What happened, before a library makes a number of it.
@@ -46,6 +50,14 @@ class Backend {
   static void* open(std::string_view config, const Rules& rules);
   static std::shared_ptr<Backend> find(void* ctx);
   static Outcome close(void* ctx);
+  // The one live context that fits. Null when none does, or several do.
+  static void* only(const std::function<bool(const Backend& backend)>& fits);
+
+  void warn(std::string_view sentence) const;  // in the log
+
+  // An address that the last call brought: of the guest's memory, where a guest is behind it. Null before the first.
+  const void* seen() const { return seen_; }
+  void see(const void* address) { seen_ = address; }
 
   Outcome load(std::string_view path, std::string_view config, uint32_t& graph);
   Outcome load_bytes(std::string_view bytes, std::string_view config, uint32_t& graph);
@@ -76,21 +88,28 @@ class Backend {
     int64_t input_tokens = 0, output_tokens = 0;
     std::string text, piece, finish_reason;
     uint32_t stream = 0;
+    std::mutex pulling;  // held by whoever waits for the next piece
   };
 
   Backend(linnet_runtime runtime, const Rules& rules) : runtime_(runtime), rules_(rules) {}
   std::shared_ptr<Work> work(uint32_t id);
+  void end_stream(Work& work);
+  Outcome begin_stream(uint32_t id, Work& work);
   Outcome generate(uint32_t id, std::string_view text, std::string_view config, Work& result);
   static void keep(linnet_completion& completion, Work& work);
   static std::string metadata(const Work& work);
 
   const linnet_runtime runtime_;
   const Rules rules_;
+  std::atomic<const void*> seen_ = nullptr;
   mutable std::mutex mutex_;
   std::mutex loading_;  // one load at a time
   uint32_t graph_ = 0;
   std::map<uint32_t, std::shared_ptr<Work>> works_;
 };
+
+// Of the host ABI (host.cpp): for guests of the standard interface.
+Rules host_rules();
 
 // The text in a configuration argument: no further than a zero byte.
 std::string_view bounded(const char* text, uint32_t bytes);

@@ -58,22 +58,13 @@ wasi_nn_error with(void* ctx, Body&& body) noexcept {
   });
 }
 
-// What guests of this interface expect where they say nothing: the prompt as it is, no history, the context's end is the
-// end, and the defaults of WasmEdge's plugin.
-linnet::wasi_nn::Rules rules() {
-  linnet::wasi_nn::Rules rules;
-  linnet::Options& o = rules.fallback;
-  o.apply_chat_template = false;
-  o.context_shifting = false;
-  o.temp = 0.8;
-  o.top_k = 40;
-  o.top_p = 0.95;
-  o.min_p = 0.05;
-  o.repeat_penalty = 1.0;
-  o.penalty_last_n = 64;
-  o.max_tokens = -1;
-  o.ctx_size = 4096;
-  return rules;
+// The same, for calls that bring an address in the guest's memory (native_symbols.cpp needs one).
+template <class Body>
+wasi_nn_error with(void* ctx, const void* guest_memory, Body&& body) noexcept {
+  return with(ctx, [&](Backend& backend) {
+    if (guest_memory) backend.see(guest_memory);
+    return body(backend);
+  });
 }
 
 // Numbers that hosts and guests have for bytes: 2 in the legacy interface, 3 in the standard, 4 in the component proposal.
@@ -88,7 +79,7 @@ wasi_nn_error write_output(const std::string& text, tensor_data* out, uint32_t* 
 
 wasi_nn_error output_of(void* ctx, graph_execution_context exec_ctx, uint32_t index, bool single, tensor_data* output,
                         uint32_t* output_size) {
-  return with(ctx, [&](Backend& backend) {
+  return with(ctx, output_size, [&](Backend& backend) {
     if (!output || (!output->buf && output->size > 0) || !output_size) return invalid_argument;
     std::string text;
     const Outcome outcome = backend.output(exec_ctx, index, single, text);
@@ -98,10 +89,28 @@ wasi_nn_error output_of(void* ctx, graph_execution_context exec_ctx, uint32_t in
 
 }  // namespace
 
+// What guests of this interface expect where they say nothing: the prompt as it is, no history, the context's end is the
+// end, and the defaults of WasmEdge's plugin.
+linnet::wasi_nn::Rules linnet::wasi_nn::host_rules() {
+  Rules rules;
+  Options& o = rules.fallback;
+  o.apply_chat_template = false;
+  o.context_shifting = false;
+  o.temp = 0.8;
+  o.top_k = 40;
+  o.top_p = 0.95;
+  o.min_p = 0.05;
+  o.repeat_penalty = 1.0;
+  o.penalty_last_n = 64;
+  o.max_tokens = -1;
+  o.ctx_size = 4096;
+  return rules;
+}
+
 wasi_nn_error init_backend(void** ctx) {
   return guarded([&] {
     if (!ctx) return invalid_argument;
-    void* const opened = Backend::open({}, rules());
+    void* const opened = Backend::open({}, linnet::wasi_nn::host_rules());
     if (!opened) return runtime_error;
     *ctx = opened;
     return success;
@@ -114,7 +123,7 @@ wasi_nn_error deinit_backend(void* ctx) {
 
 wasi_nn_error load(void* ctx, graph_builder_array* builder, graph_encoding encoding, execution_target target,
                    graph* g) {
-  return with(ctx, [&](Backend& backend) {
+  return with(ctx, g, [&](Backend& backend) {
     if (!g || !builder || !builder->buf || builder->size == 0 || !builder->buf[0].buf) return invalid_argument;
     if (encoding != ggml && encoding != autodetect) return invalid_encoding;
     if (target != cpu && target != gpu) return unsupported_operation;
@@ -135,7 +144,7 @@ wasi_nn_error load_by_name(void* ctx, const char* filename, uint32_t filename_le
 
 wasi_nn_error load_by_name_with_config(void* ctx, const char* filename, uint32_t filename_len, const char* config,
                                        uint32_t config_len, graph* g) {
-  return with(ctx, [&](Backend& backend) {
+  return with(ctx, g, [&](Backend& backend) {
     if (!filename || !g) return invalid_argument;
     return number_of(backend.load(bounded(filename, filename_len), bounded(config, config_len), *g));
   });
@@ -146,9 +155,14 @@ wasi_nn_error unload(void* ctx, graph g) {
 }
 
 wasi_nn_error init_execution_context(void* ctx, graph g, graph_execution_context* exec_ctx) {
-  return with(ctx, [&](Backend& backend) {
+  return init_execution_context_with_config(ctx, g, nullptr, nullptr, 0, exec_ctx);
+}
+
+wasi_nn_error init_execution_context_with_config(void* ctx, graph g, const char* session_id, const char* config,
+                                                 uint32_t config_len, graph_execution_context* exec_ctx) {
+  return with(ctx, exec_ctx, [&](Backend& backend) {
     if (!exec_ctx) return invalid_argument;
-    return number_of(backend.open_context(g, nullptr, {}, *exec_ctx));
+    return number_of(backend.open_context(g, session_id, bounded(config, config_len), *exec_ctx));
   });
 }
 
@@ -157,7 +171,7 @@ wasi_nn_error finalize_execution_context(void* ctx, graph_execution_context exec
 }
 
 wasi_nn_error set_input(void* ctx, graph_execution_context exec_ctx, uint32_t index, tensor* input) {
-  return with(ctx, [&](Backend& backend) {
+  return with(ctx, input ? input->data.buf : nullptr, [&](Backend& backend) {
     if (index > 1 || !input || !is_bytes(input->type) || (!input->data.buf && input->data.size > 0))
       return invalid_argument;
     std::string_view text(reinterpret_cast<const char*>(input->data.buf), input->data.size);

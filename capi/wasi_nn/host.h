@@ -48,6 +48,10 @@ WASI_NN_EXPORT wasi_nn_error load_by_name_with_config(void* ctx, const char* fil
                                                       const char* config, uint32_t config_len, graph* g);
 WASI_NN_EXPORT wasi_nn_error unload(void* ctx, graph g);
 WASI_NN_EXPORT wasi_nn_error init_execution_context(void* ctx, graph g, graph_execution_context* exec_ctx);
+/* `session_id` null: anonymous; a name that is known gives the context that has it. */
+WASI_NN_EXPORT wasi_nn_error init_execution_context_with_config(void* ctx, graph g, const char* session_id,
+                                                                const char* config, uint32_t config_len,
+                                                                graph_execution_context* exec_ctx);
 WASI_NN_EXPORT wasi_nn_error finalize_execution_context(void* ctx, graph_execution_context exec_ctx);
 /* Index 0: the prompt, as it is (with the option `chat`: the user's next message). Index 1: a configuration. */
 WASI_NN_EXPORT wasi_nn_error set_input(void* ctx, graph_execution_context exec_ctx, uint32_t index, tensor* input);

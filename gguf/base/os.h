@@ -86,6 +86,8 @@ class SharedLibrary {
 };
 
 size_t page_bytes();
+// Fills memory of ours with zeros by giving back what it can to the system, which hands out zeros when it is touched.
+void discard(std::span<std::byte> memory);
 // Logical processors this process may use: its affinity mask, and its control group's quota rounded up.
 int usable_cpus();
 // Distinct cores behind the affinity mask (hardware threads of one core count once).
@@ -97,6 +99,10 @@ struct MemoryUse {
   uint64_t peak = 0;       // largest `resident` so far
 };
 Result<MemoryUse> memory_use();
+// Bytes of memory that the machine has, or that its control group lets it have.
+Result<uint64_t> total_memory();
+// Keeps memory from being paged out, as long as it is mapped. out_of_memory when the system's limit for that is reached.
+Status lock_memory(std::span<const std::byte> memory);
 // Bytes that this process can still have without pushing others out: of the machine, and of its control group.
 Result<uint64_t> available_memory();
 

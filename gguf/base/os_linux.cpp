@@ -294,6 +294,19 @@ void* SharedLibrary::symbol(const char* name) const { return ::dlsym(handle_, na
 
 size_t page_bytes() { return size_t(::sysconf(_SC_PAGESIZE)); }
 
+void discard(std::span<std::byte> memory) {
+  const uintptr_t page = page_bytes();
+  const auto begin = reinterpret_cast<uintptr_t>(memory.data());
+  const uintptr_t end = begin + memory.size();
+  const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
+  if (first >= last || madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0) {
+    std::memset(memory.data(), 0, memory.size());
+    return;
+  }
+  std::memset(memory.data(), 0, first - begin);
+  std::memset(memory.data() + (last - begin), 0, end - last);
+}
+
 int usable_cpus() {
   int cpus = int(affinity().size());
   // "quota period" in microseconds, or "max period" for no limit.
@@ -327,6 +340,19 @@ Result<MemoryUse> memory_use() {
   use.peak = number_after(status, "VmHWM:") * 1024;
   if (use.resident == 0) return fail(Code::io_read, "/proc/self/status: no VmRSS line; is /proc mounted?");
   return use;
+}
+
+Status lock_memory(std::span<const std::byte> memory) {
+  if (memory.empty() || mlock(memory.data(), memory.size()) == 0) return {};
+  return fail(Code::out_of_memory, "{} bytes cannot be kept in memory: {}; raise the limit (ulimit -l)", memory.size(),
+              std::strerror(errno));
+}
+
+Result<uint64_t> total_memory() {
+  const uint64_t kilobytes = number_after(read_small("/proc/meminfo"), "MemTotal:");
+  if (kilobytes == 0) return fail(Code::io_read, "/proc/meminfo: no MemTotal line; is /proc mounted?");
+  const uint64_t limit = number_after(read_small("/sys/fs/cgroup/memory.max"), "");
+  return limit > 0 ? std::min(kilobytes * 1024, limit) : kilobytes * 1024;
 }
 
 Result<uint64_t> available_memory() {

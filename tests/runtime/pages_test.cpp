@@ -167,5 +167,40 @@ TEST(PrefixIndex, FullIndexRefusesNewNodesOnly) {
   index.release(root);
 }
 
+// Pages in the index, let go at different times.
+TEST(Pages, CachedPagesExpireAndGoBackToTheSystem) {
+  const std::vector<LayerGroup> groups = {fake_group(0)};
+  PagePool pool(groups, 10, 1);
+  PrefixNode* const root = pool.index().root(0);
+  for (int i = 0; i < 6; ++i) {
+    const Result<Page*> page = pool.take(0);
+    ASSERT_TRUE(page);
+    std::memset((*page)->data, 0xab, static_cast<size_t>(groups[0].page_bytes));
+    PrefixNode* const node = pool.index().extend(root, page_of(i * 1000));
+    pool.index().attach(node, *page);
+    pool.index().release(node);
+    pool.set_time(i);
+    pool.drop(*page);
+  }
+  EXPECT_EQ(pool.cached(), 6);
+  pool.expire(2);  // those of 0 and 1
+  EXPECT_EQ(pool.cached(), 4);
+  EXPECT_EQ(pool.index().find(root, page_of(1000)), nullptr);
+  EXPECT_NE(pool.index().find(root, page_of(2000)), nullptr);
+  const int64_t allocated = pool.bytes();
+  EXPECT_EQ(pool.trim(1), groups[0].page_bytes);  // a free one
+  EXPECT_EQ(pool.cached(), 4);
+  EXPECT_EQ(pool.trim(int64_t{1} << 40), 5 * groups[0].page_bytes);
+  EXPECT_EQ(pool.cached(), 0);
+  EXPECT_EQ(pool.bytes(), allocated - 6 * groups[0].page_bytes);
+  for (int i = 0; i < 10; ++i) {  // they are zero again
+    const Result<Page*> page = pool.take(0);
+    ASSERT_TRUE(page);
+    for (int64_t b = 0; b < groups[0].page_bytes; ++b) ASSERT_EQ((*page)->data[b], std::byte{0});
+  }
+  EXPECT_EQ(pool.bytes(), allocated);
+  pool.index().release(root);
+}
+
 }  // namespace
 }  // namespace linnet
