@@ -25,6 +25,7 @@ std::string completion_json(const Completion& c) {
       .member("prompt_tokens", c.prompt_tokens)
       .member("cached_tokens", c.cached_tokens)
       .member("completion_tokens", c.completion_tokens)
+      .member("discarded_tokens", c.discarded_tokens)
       .member("finish_reason", finish_reason_name(c.finish_reason))
       .member("matched", c.matched)
       .member("condition", c.condition)

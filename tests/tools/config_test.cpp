@@ -210,7 +210,7 @@ TEST(Config, WhatIsWrongIsWarnedOf) {
       {R"({"top_k":7,"TOP-K":8})", "/TOP-K", "given here and at /top_k", Code::json_syntax},
       {R"({"top_k":8,"sampling":{"top_k":7}})", "/sampling/top_k", "given here and at /top_k", Code::json_syntax},
       {R"({"sampling":{"top_k":7},"top_k":8})", "/top_k", "given here and at /sampling/top_k", Code::json_syntax},
-      {R"({"top_k":7,"max_sessions":5})", "/max_sessions", "has no effect in this version", Code::unsupported},
+      {R"({"top_k":7,"numa":"isolate"})", "/numa", "has no effect in this version", Code::unsupported},
       {R"({"top_k":7,"timeout_config":{"more":1}})", "/timeout_config/more", "is left out", Code::option_unknown},
       {R"({"top_k":7,"token_conditions":[1,"x",3]})", "/token_conditions/1", "is left out", Code::option_type},
       {R"({"top_k":7,"logit_bias":[[1,1],[2]]})", "/logit_bias/1", "is left out", Code::option_type},
