@@ -5,13 +5,13 @@
 #include <limits>
 #include <utility>
 
+#include "capi/plan.h"
 #include "capi/sampler_library.h"
 #include "gguf/base/aligned.h"
 #include "gguf/base/hash.h"
 #include "gguf/base/os.h"
 #include "gguf/base/utf8.h"
 #include "runtime/embedder.h"
-#include "runtime/memory_plan.h"
 
 namespace linnet {
 namespace {
@@ -181,15 +181,8 @@ Status Context::serve(LoadedModel& loaded, std::shared_ptr<const Model> model) c
   }
   for (const std::string& warning : model->warnings) log().log(LogLevel::warning, "MODEL", "{}", warning);
   LINNET_TRY(const uint64_t available, os::available_memory());
-  MemoryLimit limit = {.strict = options.max_memory_mb > 0,
-                       .smaller_batch = options.dynamic_batch_size,
-                       .smaller_context = options.smart_context_size};
-  const uint64_t budget = static_cast<uint64_t>(options.max_memory_mb) << 20;
-  limit.bytes = limit.strict
-                    ? (budget > others ? budget - others : 0)
-                    : static_cast<uint64_t>(static_cast<double>(available) * options.memory_pressure_threshold);
   std::vector<std::string> remarks;
-  LINNET_TRY(engine, fit_to_memory(model, engine, limit, remarks));
+  LINNET_TRY(engine, fit_to_memory(model, engine, memory_limit(options, available, others), remarks));
   for (const std::string& remark : remarks) log().log(LogLevel::warning, "MEM", "{}", remark);
   LINNET_TRY(const MemoryPlan plan, plan_memory(model, engine));
   loaded.planned_bytes = plan.total();
