@@ -32,6 +32,8 @@ class Session::Turn {
   explicit Turn(Session& session, Call* given = nullptr) : session_(session), call(given ? *given : own_) {}
   // Waits until all calls before this one are done, or for `timeout_ms` when that is positive.
   Status wait(double timeout_ms = 0);
+  // For a request: true when it was cancelled before its turn came, and has said nothing.
+  Result<bool> wait_or_cancelled(double timeout_ms);
   ~Turn();
 
   Session& session_;
@@ -58,8 +60,17 @@ Status Session::Turn::wait(double timeout_ms) {
   } else {
     session_.next_.wait(lock, ready);
   }
+  if (session_.closed_) return fail(Code::cancelled, "the session is closed");
   if (call.cancelled) return fail(Code::cancelled, "the request was cancelled while it waited for its session");
   return {};
+}
+
+Result<bool> Session::Turn::wait_or_cancelled(double timeout_ms) {
+  const Status came = wait(timeout_ms);
+  if (came) return false;
+  const std::lock_guard lock(session_.mutex_);
+  if (came.error().code == Code::cancelled && !session_.closed_) return true;
+  return came.error();
 }
 
 Session::Turn::~Turn() {
@@ -99,7 +110,8 @@ Result<Completion> Session::chat(std::string_view message, Request request, cons
     return fail(Code::invalid_argument, "the message is not UTF-8: {}; convert it first", quoted(message));
   }
   Turn turn(*this, call);
-  LINNET_CHECK(turn.wait(request.queue_timeout_ms));
+  LINNET_TRY(const bool cancelled, turn.wait_or_cancelled(request.queue_timeout_ms));
+  if (cancelled) return Completion{.finish_reason = FinishReason::cancelled};
   std::vector<ChatMessage> messages = messages_;
   messages.push_back({"user", std::string(message)});
   LINNET_TRY(ChatPrompt prompt, served_->format.render({.messages = messages_json(messages), .variables = variables}));
@@ -121,7 +133,8 @@ Result<Completion> Session::chat(std::string_view message, Request request, cons
 
 Result<Completion> Session::complete(std::vector<int32_t> prompt, Request request, Call* call) {
   Turn turn(*this, call);
-  LINNET_CHECK(turn.wait(request.queue_timeout_ms));
+  LINNET_TRY(const bool cancelled, turn.wait_or_cancelled(request.queue_timeout_ms));
+  if (cancelled) return Completion{.finish_reason = FinishReason::cancelled};
   request.prompt = std::move(prompt);
   LINNET_TRY(Completion completion, run(request, turn.call));
   const std::lock_guard lock(mutex_);

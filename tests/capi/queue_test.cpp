@@ -212,8 +212,18 @@ TEST(Queue, CancellingReachesThoseWhoWait) {
   ASSERT_TRUE(reaches(c, 1, 1));
   EXPECT_EQ(c.abi.cancel(c.ctx, b), 0);
   second.join();
+  EXPECT_EQ(second.code, 0) << "it has said nothing";
+  EXPECT_TRUE(second.text.empty());
+  EXPECT_EQ(c.session_number(b, "messages"), 0);
   EXPECT_FALSE(first.done);
+  Running third(c, a, {});  // behind the first, in the same session
+  while (c.session_number(a, "waiting") == 0) std::this_thread::yield();
   EXPECT_EQ(c.abi.cancel(c.ctx, a), 0);
+  third.join();
+  first.join();
+  EXPECT_EQ(third.code, 0);
+  EXPECT_TRUE(third.text.empty());
+  EXPECT_EQ(c.session_number(a, "messages"), 2);
 }
 
 }  // namespace

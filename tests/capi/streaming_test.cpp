@@ -64,7 +64,7 @@ TEST(Streaming, TheNextStreamBeginsWithAnInput) {
     ASSERT_EQ(c.set_input(exec, "Hello!"), 0);
     while (c.piece(exec, piece) == 0) {}
     EXPECT_EQ(c.abi.compute_single(c.ctx, exec), ClientAbi::invalid_argument) << "the input is used up";
-    if (round == 1) EXPECT_EQ(c.abi.fini_single(c.ctx, exec), 0);
+    if (round == 1) { EXPECT_EQ(c.abi.fini_single(c.ctx, exec), 0); }
   }
   EXPECT_EQ(c.session_number(exec, "messages"), 6);
 }
@@ -154,7 +154,7 @@ TEST(Streaming, ClosingWhileAPieceIsAwaited) {
       });
     }
     while (!began) std::this_thread::yield();
-    if (round % 2) EXPECT_EQ(c.abi.fini_single(c.ctx, exec), 0);
+    if (round % 2) { EXPECT_EQ(c.abi.fini_single(c.ctx, exec), 0); }
     c.close(exec);
     for (std::thread& pull : pulls) pull.join();
   }
