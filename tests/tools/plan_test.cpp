@@ -99,6 +99,24 @@ TEST(Plan, SaysWhatALoadWillMakeSmaller) {
   ASSERT_TRUE(loaded) << loaded.error().message;
   const EngineStats stats = (*(*context)->served(*loaded))->engine->stats();
   EXPECT_EQ(stats.pages_total * kPageTokens, number(fitted, "cache_tokens"));
+  // The budget of a model counts for its runtime, and the status tells of the model as it is.
+  const auto memory = parse_json((*context)->status(StatusTopic::memory));
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(number(*memory, "limit_mb"), 64);
+  const auto smaller = (*context)->load(kDemo, R"({"ctx_size":100000,"max_memory_mb":128})");
+  ASSERT_TRUE(smaller) << smaller.error().message;
+  const auto models = parse_json((*context)->status(StatusTopic::model));
+  ASSERT_TRUE(models);
+  const Json& second = models->find("models")->elements()[1];
+  EXPECT_LT(number(second, "context"), 100000);
+  const auto session = (*context)->open_session(*smaller, std::nullopt, R"({"context_shifting":false})");
+  ASSERT_TRUE(session);
+  const std::vector<int32_t> prompt(static_cast<size_t>(number(second, "context")) + 1, 5);
+  const auto answer = (*context)->generate(*session, {.tokens = prompt});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::prompt_too_long);
+  EXPECT_NE(answer.error().message.find(fmt::format("holds {}", number(second, "context"))), std::string::npos)
+      << answer.error().message;
   (*context)->close();
 }
 
