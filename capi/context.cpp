@@ -5,13 +5,13 @@
 #include <limits>
 #include <utility>
 
+#include "capi/plan.h"
 #include "capi/sampler_library.h"
 #include "gguf/base/aligned.h"
 #include "gguf/base/hash.h"
 #include "gguf/base/os.h"
 #include "gguf/base/utf8.h"
 #include "runtime/embedder.h"
-#include "runtime/memory_plan.h"
 
 namespace linnet {
 namespace {
@@ -177,22 +177,14 @@ Status Context::serve(LoadedModel& loaded, std::shared_ptr<const Model> model) c
   {
     const std::lock_guard lock(mutex_);
     engine.custom_samplers = samplers_;
-    for (const auto& [id, other] : models_) others += other.leaving ? 0 : other.planned_bytes;
+    for (const auto& [id, other] : models_) others += other.leaving ? 0 : other.plan.total();
   }
   for (const std::string& warning : model->warnings) log().log(LogLevel::warning, "MODEL", "{}", warning);
   LINNET_TRY(const uint64_t available, os::available_memory());
-  MemoryLimit limit = {.strict = options.max_memory_mb > 0,
-                       .smaller_batch = options.dynamic_batch_size,
-                       .smaller_context = options.smart_context_size};
-  const uint64_t budget = static_cast<uint64_t>(options.max_memory_mb) << 20;
-  limit.bytes = limit.strict
-                    ? (budget > others ? budget - others : 0)
-                    : static_cast<uint64_t>(static_cast<double>(available) * options.memory_pressure_threshold);
   std::vector<std::string> remarks;
-  LINNET_TRY(engine, fit_to_memory(model, engine, limit, remarks));
+  LINNET_TRY(engine, fit_to_memory(model, engine, memory_limit(options, available, others), remarks));
   for (const std::string& remark : remarks) log().log(LogLevel::warning, "MEM", "{}", remark);
-  LINNET_TRY(const MemoryPlan plan, plan_memory(model, engine));
-  loaded.planned_bytes = plan.total();
+  LINNET_TRY(loaded.plan, plan_memory(model, engine));
   LINNET_TRY(loaded.served, ServedModel::create(std::move(model), options.chat_template, engine));
   if (const Status can = loaded.served->engine->forward().can_shift(); options.context_shifting && !can)
     log().log(LogLevel::info, "MEM", "texts end with the context: {}", can.error().message);
@@ -201,6 +193,16 @@ Status Context::serve(LoadedModel& loaded, std::shared_ptr<const Model> model) c
               "the model has no chat template and no tokens of ChatML, which is used: it was hardly made to chat");
   }
   return {};
+}
+
+int64_t Context::budget_mb() const {
+  int64_t least = layers_.options().max_memory_mb;
+  if (least > 0) return least;
+  for (const auto& [id, m] : models_) {
+    const int64_t own = m.layers.options().max_memory_mb;
+    if (own > 0 && (least == 0 || own < least)) least = own;
+  }
+  return least;
 }
 
 // The ladder: the caches of all models go first, then what resting sessions have computed (it is computed again when
@@ -214,15 +216,17 @@ void Context::relieve_pressure() {
     pressure_seen_ms_ = now_ms();
   }
   uint64_t weights = 0;
+  int64_t budget = 0;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, m] : models_) models.push_back(m.served);
+    budget = budget_mb();
   }
   const Options& o = layers_.options();
   const auto available = os::available_memory(), total = os::total_memory();
   if (!available || !total) return;
   double used = static_cast<double>(*total - std::min(*available, *total)), whole = static_cast<double>(*total);
-  if (o.max_memory_mb > 0) {
+  if (budget > 0) {
     used = 0;
     for (const auto& m : models) {
       const EngineStats stats = m->engine->stats();
@@ -230,7 +234,7 @@ void Context::relieve_pressure() {
       used += static_cast<double>(stats.kv_bytes + stats.workspace_bytes);
     }
     used += static_cast<double>(weights);
-    whole = static_cast<double>(o.max_memory_mb) * 1048576;
+    whole = static_cast<double>(budget) * 1048576;
   }
   const auto over = static_cast<int64_t>(used - o.memory_pressure_threshold * whole);
   const std::lock_guard lock(pressure_mutex_);
@@ -306,7 +310,7 @@ Result<uint32_t> Context::enter_model(LoadedModel model, uint32_t replaced) {
               fmt::format("loaded {}", model.path.empty() ? "a model from memory" : model.path),
               {{"architecture", m.facts.architecture},
                {"weight_bytes", m.weight_bytes()},
-               {"context", m.context_for(model.layers.options().ctx_size)},
+               {"context", model.plan.context},
                {"ms", model.load_ms}});
   const std::lock_guard lock(mutex_);
   if (closed_) return closed();

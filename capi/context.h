@@ -22,6 +22,7 @@
 #include "capi/stream.h"
 #include "gguf/base/error.h"
 #include "gguf/base/json.h"
+#include "runtime/memory_plan.h"
 #include "runtime/session.h"
 #include "runtime/session_table.h"
 #include "sampling/custom_sampler.h"
@@ -101,8 +102,8 @@ class Context {
     std::shared_ptr<ServedModel> served = {};
     ConfigLayers layers = ConfigLayers();
     double load_ms = 0;
-    uint64_t planned_bytes = 0;  // with a full cache
-    bool leaving = false;        // unloaded or replaced: nobody comes in any more
+    MemoryPlan plan;       // as it was loaded, with a full cache
+    bool leaving = false;  // unloaded or replaced: nobody comes in any more
   };
   struct OpenSession {
     std::shared_ptr<Session> session;
@@ -119,6 +120,8 @@ class Context {
 
   Context(const ContextOptions& options, ConfigLayers layers, std::unique_ptr<Logger> logger);
   Status serve(LoadedModel& loaded, std::shared_ptr<const Model> model) const;
+  // max_memory_mb: the runtime's, else the smallest of its models'; 0: none. Under the mutex.
+  int64_t budget_mb() const;
   void relieve_pressure();
   Result<LoadedModel> open_model(const std::string& path, std::string_view config);
   Result<uint32_t> enter_model(LoadedModel model, uint32_t replaced);

@@ -59,8 +59,8 @@ struct Context::Snapshot {
     uint32_t id;
     std::string path;
     std::shared_ptr<ServedModel> served;
-    ConfigLayers layers;
     double load_ms;
+    MemoryPlan plan;
     bool leaving;
     EngineStats stats;
   };
@@ -78,6 +78,7 @@ struct Context::Snapshot {
   Metrics metrics;
   os::MemoryUse memory;
   uint64_t available = 0;
+  int64_t budget_mb = 0;
   std::vector<std::string> hints;
 };
 
@@ -85,7 +86,7 @@ Context::Snapshot Context::snapshot() {
   Snapshot s;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [id, m] : models_) s.models.push_back({id, m.path, m.served, m.layers, m.load_ms, m.leaving, {}});
+    for (const auto& [id, m] : models_) s.models.push_back({id, m.path, m.served, m.load_ms, m.plan, m.leaving, {}});
     for (const auto& [id, open] : sessions_)
       s.sessions.push_back({id, table_.owner(id), table_.name(id), table_.idle_ms(id, now_ms()), open.session, {}});
     s.limits = table_.limits();
@@ -93,6 +94,7 @@ Context::Snapshot Context::snapshot() {
     s.anonymous = table_.anonymous();
     s.evictions = table_.evictions();
     s.metrics = metrics_;
+    s.budget_mb = budget_mb();
   }
   for (auto& m : s.models) m.stats = m.served->engine->stats();
   for (auto& session : s.sessions) session.use = session.session->use();
@@ -155,7 +157,7 @@ void Context::write_memory(JsonWriter& w, const Snapshot& s) const {
   int64_t kv = 0, workspace = 0, history = 0;
   w.begin_object().member("resident_bytes", s.memory.resident).member("anonymous_bytes", s.memory.anonymous);
   w.member("peak_bytes", s.memory.peak).member("available_bytes", s.available);
-  w.member("limit_mb", layers_.options().max_memory_mb);
+  w.member("limit_mb", s.budget_mb);
   w.key("models").begin_array();
   for (const auto& m : s.models) {
     weights += m.served->model->weight_bytes();
@@ -217,10 +219,9 @@ void Context::write_models(JsonWriter& w, const Snapshot& s) const {
   w.member("replaced", s.metrics.models_replaced).member("failed", s.metrics.loads_failed).key("models").begin_array();
   for (const auto& m : s.models) {
     const Model& model = *m.served->model;
-    const Options& o = m.layers.options();
     w.begin_object().member("model", m.id).member("path", m.path).member("architecture", model.facts.architecture);
     w.member("weight_bytes", model.weight_bytes()).member("vocabulary", model.tokenizer().size());
-    w.member("context", model.context_for(o.ctx_size)).member("trained_context", model.context_for(0));
+    w.member("context", m.plan.context).member("trained_context", model.context_for(0));
     w.member("threads", m.served->engine->forward().threads());
     w.member("backend", m.served->engine->forward().kernels().name);
     w.member("template", template_source_name(m.served->format.source())).member("load_ms", rounded(m.load_ms));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "capi/context.h"
 #include "gguf/base/json.h"
 #include "runtime/engine.h"
 #include "tests/tools/command_line.h"
@@ -77,6 +78,64 @@ TEST(Plan, CommandAndLibraryGiveTheSameNumbers) {
     EXPECT_NE(flags.out.find(row), std::string::npos) << row;
   EXPECT_NE(flags.out.find(std::to_string(number(*here, "weight_bytes"))), std::string::npos);
   EXPECT_NE(flags.out.find("it fits"), std::string::npos) << flags.out;
+}
+
+TEST(Plan, SaysWhatALoadWillMakeSmaller) {
+  const std::string config = R"({"max_memory_mb":64,"max_cache_tokens":200000,"ctx_size":1024})";
+  const Outcome command = linnet_command({"plan", kDemo, "--config", config, "--json"});
+  ASSERT_EQ(command.code, 0) << command.err;
+  const auto plan = parse_json(command.out);
+  ASSERT_TRUE(plan && plan->find("fitted")) << command.out;
+  const Json& fitted = *plan->find("fitted");
+  EXPECT_GE(number(*plan, "cache_tokens"), 200000);
+  EXPECT_LT(number(fitted, "cache_tokens"), 40000);
+  EXPECT_LE(number(fitted, "total_bytes"), 64 << 20);
+  ASSERT_EQ(plan->find("remarks")->elements().size(), 1u);
+  EXPECT_FALSE(*plan->find("refused")->boolean());
+
+  const auto context = Context::create(R"({"log_level":"none"})", {});
+  ASSERT_TRUE(context) << context.error().message;
+  const auto loaded = (*context)->load(kDemo, config);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const EngineStats stats = (*(*context)->served(*loaded))->engine->stats();
+  EXPECT_EQ(stats.pages_total * kPageTokens, number(fitted, "cache_tokens"));
+  // The budget of a model counts for its runtime, and the status tells of the model as it is.
+  const auto memory = parse_json((*context)->status(StatusTopic::memory));
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(number(*memory, "limit_mb"), 64);
+  const auto smaller = (*context)->load(kDemo, R"({"ctx_size":100000,"max_memory_mb":128})");
+  ASSERT_TRUE(smaller) << smaller.error().message;
+  const auto models = parse_json((*context)->status(StatusTopic::model));
+  ASSERT_TRUE(models);
+  const Json& second = models->find("models")->elements()[1];
+  EXPECT_LT(number(second, "context"), 100000);
+  const auto session = (*context)->open_session(*smaller, std::nullopt, R"({"context_shifting":false})");
+  ASSERT_TRUE(session);
+  const std::vector<int32_t> prompt(static_cast<size_t>(number(second, "context")) + 1, 5);
+  const auto answer = (*context)->generate(*session, {.tokens = prompt});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::prompt_too_long);
+  EXPECT_NE(answer.error().message.find(fmt::format("holds {}", number(second, "context"))), std::string::npos)
+      << answer.error().message;
+  (*context)->close();
+}
+
+TEST(Plan, SaysWhatALoadWillRefuse) {
+  const std::string config =
+      R"({"max_memory_mb":64,"max_cache_tokens":100000,"ctx_size":100000,"smart_context_size":false})";
+  const auto text = plan_json(kDemo, config);
+  ASSERT_TRUE(text) << text.error().message;
+  const auto plan = parse_json(*text);
+  ASSERT_TRUE(plan);
+  EXPECT_TRUE(*plan->find("refused")->boolean()) << *text;
+  const auto context = Context::create(R"({"log_level":"none"})", {});
+  ASSERT_TRUE(context) << context.error().message;
+  const auto loaded = (*context)->load(kDemo, config);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, Code::out_of_memory);
+  EXPECT_EQ(*plan->find("remarks")->elements()[0].string(), loaded.error().message);
+  (*context)->close();
+  EXPECT_NE(linnet_command({"plan", kDemo, "--config", config}).out.find("It is refused"), std::string::npos);
 }
 
 TEST(Plan, SaysWhatDoesNotFit) {

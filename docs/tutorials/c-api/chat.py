@@ -106,7 +106,10 @@ class Linnet:
 def main():
     if len(sys.argv) < 3:
         sys.exit(f"usage: {sys.argv[0]} MODEL.gguf MESSAGE...")
-    linnet = Linnet(os.environ.get("LINNET_LIBRARY") or ctypes.util.find_library("linnet"), log_level="warn")
+    library = os.environ.get("LINNET_LIBRARY") or ctypes.util.find_library("linnet")
+    if not library:
+        sys.exit("liblinnet.so is not installed: name it in LINNET_LIBRARY")
+    linnet = Linnet(library, log_level="warn")
     try:
         model = linnet.load(sys.argv[1], ctx_size=1024)
         session = linnet.session(model, temp=0)
