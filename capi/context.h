@@ -138,6 +138,7 @@ class Context {
   struct Snapshot;
   Snapshot snapshot();
   void give_hints(Snapshot& s) const;
+  void write_topic(JsonWriter& w, StatusTopic topic, const Snapshot& s) const;
   void write_queue(JsonWriter& w, const Snapshot& s) const;
   void write_memory(JsonWriter& w, const Snapshot& s) const;
   void write_sessions(JsonWriter& w, const Snapshot& s) const;

@@ -267,25 +267,39 @@ std::string Context::prometheus(const Snapshot& s) const {
   return std::move(p).text();
 }
 
+void Context::write_topic(JsonWriter& w, StatusTopic topic, const Snapshot& s) const {
+  switch (topic) {
+    case StatusTopic::queue:
+      return write_queue(w, s);
+    case StatusTopic::memory:
+      return write_memory(w, s);
+    case StatusTopic::sessions:
+      return write_sessions(w, s);
+    case StatusTopic::performance:
+      return write_performance(w, s);
+    default:
+      return write_models(w, s);
+  }
+}
+
 std::string Context::status(StatusTopic topic) {
   if (topic == StatusTopic::config) return config_json(layers_);
   const Snapshot s = snapshot();
   if (topic == StatusTopic::prometheus) return prometheus(s);
-  using Write = void (Context::*)(JsonWriter&, const Snapshot&) const;
-  constexpr std::pair<const char*, Write> topics[] = {{"queue", &Context::write_queue},
-                                                      {"memory", &Context::write_memory},
-                                                      {"sessions", &Context::write_sessions},
-                                                      {"performance", &Context::write_performance},
-                                                      {"model", &Context::write_models}};
   JsonWriter w;
   if (topic != StatusTopic::all) {
-    (this->*topics[static_cast<size_t>(topic)].second)(w, s);
+    write_topic(w, topic, s);
     return w.text();
   }
   w.begin_object();
-  for (const auto& [name, write] : topics) {
+  const std::pair<const char*, StatusTopic> topics[] = {{"queue", StatusTopic::queue},
+                                                        {"memory", StatusTopic::memory},
+                                                        {"sessions", StatusTopic::sessions},
+                                                        {"performance", StatusTopic::performance},
+                                                        {"model", StatusTopic::model}};
+  for (const auto& [name, one] : topics) {
     w.key(name);
-    (this->*write)(w, s);
+    write_topic(w, one, s);
   }
   return w.end_object().text();
 }
