@@ -110,6 +110,7 @@ TEST(SharedObjects, ShowTheirInterfaceAndNothingElse) {
                                         "load_by_name_with_config",
                                         "unload",
                                         "init_execution_context",
+                                        "init_execution_context_with_config",
                                         "finalize_execution_context",
                                         "set_input",
                                         "compute",
@@ -120,8 +121,7 @@ TEST(SharedObjects, ShowTheirInterfaceAndNothingElse) {
                                         "cancel",
                                         "get_backend_status"};
   const std::set<std::string> of_clients = {"init_backend_with_config", "init_execution_context_with_session_id",
-                                            "init_execution_context_with_config", "close_execution_context",
-                                            "run_inference"};
+                                            "close_execution_context", "run_inference"};
   for (const std::string& path : kBoth) {
     const bool client = path == LINNET_CLIENT_LIBRARY;
     std::set<std::string> shown;
