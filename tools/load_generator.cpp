@@ -177,6 +177,11 @@ Status LoadRun::run(const std::function<bool(double share)>& progress) {
   join();
   result_.seconds = warm_ ? watch_.seconds() - warm_at_ : 0;
   note_memory(result_.memory_end, result_.kv_end);
+  if (const auto served = context_.served(model_)) {
+    const EngineStats stats = (*served)->engine->stats();
+    result_.preemptions = stats.preemptions;
+    result_.displaced = stats.displaced;
+  }
   return {};
 }
 

@@ -42,6 +42,7 @@ struct LoadResult {
   Quantiles queue_ms, first_token_ms, per_token_ms, total_ms;           // of measured completions
   os::MemoryUse memory_start, memory_end;                               // of the measured time
   int64_t kv_start = 0, kv_end = 0;                                     // bytes of the page pool, of these
+  int64_t preemptions = 0, displaced = 0;  // requests that lost their pages, and their places, and went on later
   double tokens_per_second() const { return seconds > 0 ? static_cast<double>(completion_tokens) / seconds : 0; }
 };
 

@@ -117,6 +117,7 @@ std::string LoadTest::json_text(const std::string& path, std::span<const LoadRes
     w.end_object().member("measured", r.measured).member("seconds", r.seconds);
     w.member("prompt_tokens", r.prompt_tokens).member("cached_tokens", r.cached_tokens);
     w.member("completion_tokens", r.completion_tokens).member("tokens_per_second", r.tokens_per_second());
+    w.member("preemptions", r.preemptions).member("displaced", r.displaced);
     const auto quantiles = [&](const char* key, const Quantiles& q) {
       w.key(key).begin_object().member("p50", q.p50).member("p90", q.p90).member("p99", q.p99);
       w.member("max", q.most).end_object();

@@ -42,6 +42,8 @@ TEST(LoadTest, CountsEveryRequest) {
     EXPECT_EQ(number(level, "requests"), 30);
     EXPECT_EQ(number(level, "cancelled"), 0);
     EXPECT_TRUE(level.find("errors")->members().empty());
+    EXPECT_EQ(number(level, "preemptions"), 0);
+    EXPECT_EQ(number(level, "displaced"), 0);
     EXPECT_GT(number(level, "measured"), 0);
     EXPECT_LE(number(level, "measured"), 30);
     EXPECT_GT(number(level, "completion_tokens"), 0);
