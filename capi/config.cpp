@@ -97,6 +97,7 @@ Status Reader::read_text(std::string_view text) {
   if (std::all_of(text.begin(), text.end(), is_space)) return {};
   std::vector<std::string> duplicates;
   const auto json = parse_json(text, &duplicates);
+  if (!json && json.error().code == Code::out_of_memory) return json.error();
   if (!json) return warn(Kind::value, json.error().code, "", json.error().message, "nothing of it is read");
   if (!json->is_object()) {
     return warn(Kind::value, Code::json_type, "",

@@ -105,6 +105,23 @@ void Session::count(const Completion& completion) {
   use_.discarded_tokens += completion.discarded_tokens;
 }
 
+// A history that is longer than the context, and that the conversation does not know (any more: it was resumed with
+// another model, or its pages were let go), loses its oldest messages, as far as contexts may be shifted.
+Result<Completion> Session::answer(std::vector<ChatMessage>& messages, ChatTokens& tokens, const std::string& variables,
+                                   Request& request, const Call& call) {
+  for (;;) {
+    LINNET_TRY(ChatPrompt prompt,
+               served_->format.render({.messages = messages_json(messages), .variables = variables}));
+    LINNET_TRY(request.prompt, tokens.turn(std::move(prompt)));
+    Result<Completion> completion = run(request, call);
+    if (completion || completion.error().code != Code::prompt_too_long || !request.shift || messages.size() < 3)
+      return completion;
+    const auto pairs = static_cast<std::ptrdiff_t>(std::max<size_t>(1, messages.size() / 8));
+    messages.erase(messages.begin(), messages.begin() + 2 * pairs);
+    tokens.restore({}, {});
+  }
+}
+
 Result<Completion> Session::chat(std::string_view message, Request request, const std::string& variables, Call* call) {
   if (!utf8_valid(message)) {
     return fail(Code::invalid_argument, "the message is not UTF-8: {}; convert it first", quoted(message));
@@ -114,10 +131,8 @@ Result<Completion> Session::chat(std::string_view message, Request request, cons
   if (cancelled) return Completion{.finish_reason = FinishReason::cancelled};
   std::vector<ChatMessage> messages = messages_;
   messages.push_back({"user", std::string(message)});
-  LINNET_TRY(ChatPrompt prompt, served_->format.render({.messages = messages_json(messages), .variables = variables}));
   ChatTokens tokens = tokens_;
-  LINNET_TRY(request.prompt, tokens.turn(std::move(prompt)));
-  LINNET_TRY(Completion completion, run(request, turn.call));
+  LINNET_TRY(Completion completion, answer(messages, tokens, variables, request, turn.call));
   const bool said_nothing = completion.finish_reason == FinishReason::cancelled && completion.tokens.empty();
   const std::lock_guard lock(mutex_);
   count(completion);
@@ -201,7 +216,9 @@ Result<bool> Session::restore(SavedSession saved) {
       std::all_of(saved.tokens.begin(), saved.tokens.end(), [&](int32_t token) { return token >= 0 && token < size; });
   int64_t conversation = 0;
   if (known && !saved.pages.empty()) {
-    if (auto resumed = served_->engine->resume_conversation(saved.pages, salt_)) conversation = *resumed;
+    const auto resumed = served_->engine->resume_conversation(saved.pages, salt_);
+    if (!resumed && resumed.error().code != Code::invalid_argument) return resumed.error();
+    if (resumed) conversation = *resumed;
   }
   const bool computed = conversation != 0;
   if (!computed) conversation = served_->engine->open_conversation();

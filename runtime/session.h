@@ -84,6 +84,8 @@ class Session {
 
   Session(std::shared_ptr<ServedModel> served, uint64_t salt, int64_t conversation);
   Result<Completion> run(Request& request, const Call& call);
+  Result<Completion> answer(std::vector<ChatMessage>& messages, ChatTokens& tokens, const std::string& variables,
+                            Request& request, const Call& call);
   void count(const Completion& completion);
 
   const std::shared_ptr<ServedModel> served_;

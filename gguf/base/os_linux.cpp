@@ -189,9 +189,11 @@ Result<NewFile> NewFile::create(const std::string& path) {
   struct stat existing;
   if (::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode))
     return fail(Code::io_not_regular, "{}: exists and is no regular file; name a file to write", path);
+  NewFile file;  // has its names before there is something to remove
+  file.path_ = path;
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    std::string temporary = fmt::format("{}/.{}.{}-{}.tmp", directory, name, ::getpid(), attempt);
-    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    file.temporary_ = fmt::format("{}/.{}.{}-{}.tmp", directory, name, ::getpid(), attempt);
+    const int descriptor = ::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (descriptor < 0 && errno == EEXIST) continue;
     if (descriptor < 0) {
       const int error = errno;
@@ -200,10 +202,7 @@ Result<NewFile> NewFile::create(const std::string& path) {
                                                                             : Code::io_write;
       return fail(code, "{}: cannot be created in {}: {}", path, quoted(directory, 4096), reason(error));
     }
-    NewFile file;
     file.descriptor_ = descriptor;
-    file.path_ = path;
-    file.temporary_ = std::move(temporary);
     return file;
   }
   return fail(Code::io_write, "{}: 1000 temporary names beside it are taken; remove {}/.{}.*.tmp", path, directory,

@@ -96,6 +96,24 @@ TEST(Saving, ASessionComesBackAfterASwap) {
   EXPECT_EQ(messages(r), 4);
 }
 
+TEST(Saving, AHistoryThatIsTooLongForTheContextLosesItsBeginning) {
+  const TempFolder folder;
+  const std::string path = folder.path("s");
+  Runtime r;
+  const linnet_session s = r.open();
+  for (int i = 0; i < 8; ++i) r.say(s, "Tell me about number " + std::to_string(i), R"({"max_tokens":30})");
+  ASSERT_EQ(save(r, s, path), LINNET_OK);
+  r.model = r.load(R"({"ctx_size":192,"n_keep_tokens":64,"n_discard_tokens":64,"kv_type":"f32"})");
+  const linnet_session small = r.open();
+  ASSERT_EQ(resume(r, small, path), LINNET_OK) << r.error.message;
+  EXPECT_FALSE(r.say(small, kSecond).empty());
+  EXPECT_FALSE(r.say(small, kSecond).empty());
+  r.model = r.load(R"({"ctx_size":192,"context_shifting":false,"kv_type":"f32"})");
+  const linnet_session fixed = r.open();
+  ASSERT_EQ(resume(r, fixed, path), LINNET_OK);
+  EXPECT_EQ(r.generate(fixed, Runtime::request(kSecond)), LINNET_PROMPT_TOO_LONG) << "unless contexts are not shifted";
+}
+
 TEST(Saving, AnEmptySessionAndALongOne) {
   const TempFolder folder;
   const std::string path = folder.path("s");
