@@ -225,7 +225,7 @@ using namespace linnet;
 
 const char* linnet_version(void) { return LINNET_VERSION; }
 
-const char* linnet_code_name(linnet_code code) {
+const char* linnet_code_name(int32_t code) {
   constexpr const char* names[] = {
       "ok",   "invalid_argument", "not_found", "configuration", "model",           "out_of_memory",
       "busy", "timeout",          "cancelled", "too_large",     "prompt_too_long", "context_full",

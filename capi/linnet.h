@@ -69,7 +69,7 @@ typedef struct linnet_error {
 
 /* "0.1.0" */
 LINNET_EXPORT const char* linnet_version(void);
-LINNET_EXPORT const char* linnet_code_name(linnet_code code); /* "not_found"; "unknown" for another number */
+LINNET_EXPORT const char* linnet_code_name(int32_t code); /* "not_found"; "unknown" for another number */
 
 /* ---- Runtimes: each has its own models, sessions, queue, log and limits. ---- */
 

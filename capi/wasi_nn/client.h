@@ -16,24 +16,22 @@
 extern "C" {
 #endif
 
-typedef enum {
-  success = 0,
-  invalid_argument = 1,
-  invalid_encoding = 2,
-  timeout = 3,
-  runtime_error = 4, /* limits and a full queue, too */
-  unsupported_operation = 5,
-  too_large = 6,
-  not_found = 7,
-  security = 8,
-  unknown = 9,
-  end_of_sequence = 100,
-  context_full = 101,
-  prompt_tool_long = 102,
-  model_not_found = 103
-} wasi_nn_error;
+typedef WASI_NN_ENUM{success = 0,
+                     invalid_argument = 1,
+                     invalid_encoding = 2,
+                     timeout = 3,
+                     runtime_error = 4, /* limits and a full queue, too */
+                     unsupported_operation = 5,
+                     too_large = 6,
+                     not_found = 7,
+                     security = 8,
+                     unknown = 9,
+                     end_of_sequence = 100,
+                     context_full = 101,
+                     prompt_tool_long = 102,
+                     model_not_found = 103} wasi_nn_error;
 
-typedef enum { fp16 = 0, fp32 = 1, fp64 = 2, bf16 = 3, u8 = 4, i32 = 5, i64 = 6 } tensor_type;
+typedef WASI_NN_ENUM{fp16 = 0, fp32 = 1, fp64 = 2, bf16 = 3, u8 = 4, i32 = 5, i64 = 6} tensor_type;
 
 typedef uint8_t* tensor_data;
 

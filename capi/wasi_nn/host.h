@@ -9,21 +9,10 @@
 extern "C" {
 #endif
 
-typedef enum {
-  success = 0,
-  invalid_argument = 1,
-  invalid_encoding = 2,
-  missing_memory = 3,
-  busy = 4,
-  runtime_error = 5,
-  unsupported_operation = 6,
-  too_large = 7,
-  not_found = 8,
-  end_of_sequence = 100,
-  context_full = 101,
-  prompt_tool_long = 102,
-  model_not_found = 103
-} wasi_nn_error;
+typedef WASI_NN_ENUM{
+    success = 0,        invalid_argument = 1,      invalid_encoding = 2, missing_memory = 3, busy = 4,
+    runtime_error = 5,  unsupported_operation = 6, too_large = 7,        not_found = 8,      end_of_sequence = 100,
+    context_full = 101, prompt_tool_long = 102,    model_not_found = 103} wasi_nn_error;
 
 typedef struct {
   uint8_t* buf;

@@ -26,7 +26,7 @@ void fail_each(const char* what, const std::function<int32_t()>& call, const std
     const int32_t code = call();
     const bool last = none_failed();
     ASSERT_TRUE(code == LINNET_OK || (!last && code == LINNET_OUT_OF_MEMORY))
-        << what << ", allocation " << n << ": " << linnet_code_name(static_cast<linnet_code>(code));
+        << what << ", allocation " << n << ": " << linnet_code_name(code);
     afterwards();
     if (::testing::Test::HasFailure()) FAIL() << what << ", allocation " << n;
     if (last) break;

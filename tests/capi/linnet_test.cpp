@@ -23,12 +23,11 @@ namespace {
 TEST(Linnet, NamesItsVersionAndCodes) {
   EXPECT_STREQ(linnet_version(), "0.1.0");
   std::set<std::string> names;
-  for (int code = LINNET_OK; code <= LINNET_INTERNAL; ++code)
-    names.insert(linnet_code_name(static_cast<linnet_code>(code)));
+  for (int code = LINNET_OK; code <= LINNET_INTERNAL; ++code) names.insert(linnet_code_name(code));
   EXPECT_EQ(names.size(), 16u);
   EXPECT_STREQ(linnet_code_name(LINNET_PROMPT_TOO_LONG), "prompt_too_long");
-  EXPECT_STREQ(linnet_code_name(static_cast<linnet_code>(16)), "unknown");
-  EXPECT_STREQ(linnet_code_name(static_cast<linnet_code>(-1)), "unknown");
+  EXPECT_STREQ(linnet_code_name(16), "unknown");
+  EXPECT_STREQ(linnet_code_name(-1), "unknown");
 }
 
 // Convention 1.
