@@ -145,7 +145,11 @@ Result<Completion> Context::generate(uint32_t id, const GenerateInput& input) {
     const Options& options = layers.options();
     LINNET_TRY(Request request, make_request(options, {}));
     request.client = id;
-    request.shift = options.context_shifting && use.session->served().engine->forward().can_shift();
+    const ServedModel& served = use.session->served();
+    request.shift = options.context_shifting && served.engine->forward().can_shift();
+    // In a small context the default would leave nothing to discard.
+    const int64_t half = served.model->context_for(options.ctx_size) / 2 / kPageTokens * kPageTokens;
+    request.n_keep = std::min(request.n_keep, half);
     request.on_text = input.on_text;
     Session& session = *use.session;
     if (!input.tokens.empty())

@@ -200,6 +200,15 @@ TEST(Sessions, ALongConversationCostsTheSameEveryTurn) {
   EXPECT_LT(most_early, 64);
 }
 
+// n_keep_tokens is 128 where nobody says otherwise, which is all of this context.
+TEST(Sessions, ASmallContextShiftsWithTheDefaults) {
+  Client c(R"({"threads":2,"temp":0,"ctx_size":128,"max_tokens":16,"log_level":"none"})");
+  c.load();
+  const uint32_t exec = c.open("small");
+  for (int turn = 0; turn < 12; ++turn) c.say(exec, "Tell me about that.", R"({"ignore_eos":true})");
+  EXPECT_GT(c.session_number(exec, "discarded_tokens"), 0);
+}
+
 TEST(Sessions, AHundredAtOnce) {
   Client c(R"({"threads":2,"temp":0,"ctx_size":128,"max_tokens":4,"log_level":"none","max_sessions":200,
                "max_concurrent":32,"queue_size":200,"default_task_timeout_ms":600000})");
