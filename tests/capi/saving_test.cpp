@@ -229,22 +229,34 @@ TEST(Saving, AProcessKilledWhileItSavesLeavesTheOldOrTheNewFile) {
   two.messages = {{"user", "two"}};
   one.pages.resize(3 << 20, std::byte{1});
   two.pages.resize(2 << 20, std::byte{2});
+  const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(write_session(path, one));
+  const auto one_write =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   Random random(1);
   int ones = 0, twos = 0;
   const int kills = test_count(100);
   for (int i = 0; i < kills; ++i) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      for (;;) {
-        if (!write_session(path, two) || !write_session(path, one)) ::_exit(1);
+      for (bool second = true;; second = !second) {
+        if (!write_session(path, second ? two : one) || ::write(ends[1], "", 1) != 1) ::_exit(1);
       }
     }
-    std::this_thread::sleep_for(std::chrono::microseconds(random.below(20000)));
+    // After 0, 1 or 2 files, somewhere within the next.
+    for (int written = 0; written < i % 3; ++written) {
+      char done;
+      ASSERT_EQ(::read(ends[0], &done, 1), 1);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random.below(one_write.count() + 1)));
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     int state = 0;
     ASSERT_EQ(::waitpid(child, &state, 0), child);
+    ::close(ends[0]);
+    ::close(ends[1]);
     ASSERT_TRUE(WIFSIGNALED(state)) << "the child could not write";
     const auto read = read_session(path);
     ASSERT_TRUE(read) << read.error().message << ", kill " << i;
