@@ -41,8 +41,8 @@ ReadJson list(std::vector<T>& values) {
 Status read_fields(const Json& json, const Place& place, std::initializer_list<JsonField> fields) {
   if (!json.is_object()) return wrong_type(json, place, "an object");
   for (const auto& [key, value] : json.members()) {
-    const auto field =
-        std::find_if(fields.begin(), fields.end(), [&key = key](const JsonField& f) { return f.key == key; });
+    const std::string_view name = key;
+    const auto field = std::find_if(fields.begin(), fields.end(), [&](const JsonField& f) { return f.key == name; });
     if (field != fields.end()) {
       LINNET_CHECK(field->read(value, place.member(key)));
       continue;
