@@ -37,6 +37,14 @@ Outcome outcome_of(int32_t code) {
   }
 }
 
+// Freed in the end, also when there is no memory to copy what it holds.
+struct OwnedCompletion : linnet_completion {
+  OwnedCompletion() : linnet_completion{.size = sizeof(linnet_completion)} {}
+  ~OwnedCompletion() { linnet_completion_free(this); }
+  OwnedCompletion(const OwnedCompletion&) = delete;
+  OwnedCompletion& operator=(const OwnedCompletion&) = delete;
+};
+
 // The live contexts. Like the registry of runtimes, it lives until the process ends.
 struct Contexts {
   std::mutex mutex;
@@ -197,20 +205,19 @@ Outcome Backend::generate(uint32_t id, std::string_view text, std::string_view c
   request.input_bytes = text.size();
   request.config = config.data();
   request.config_bytes = config.size();
-  linnet_completion completion = {.size = sizeof(linnet_completion)};
+  OwnedCompletion completion;
   const int32_t code = linnet_generate(runtime_, id, &request, &completion, nullptr);
   if (code != LINNET_OK) return outcome_of(code);
   keep(completion, result);
   return result.finish_reason == "context_full" ? Outcome::context_full : Outcome::good;
 }
 
-void Backend::keep(linnet_completion& completion, Work& work) {
+void Backend::keep(const linnet_completion& completion, Work& work) {
   work.text.assign(completion.text, completion.text_bytes);
   work.finish_reason = completion.finish_reason;
   work.input_tokens = completion.prompt_tokens;
   work.output_tokens = static_cast<int64_t>(completion.token_count);
   work.computed = true;
-  linnet_completion_free(&completion);
 }
 
 Outcome Backend::set_input(uint32_t id, std::string_view text) {
@@ -313,13 +320,10 @@ Outcome Backend::compute_single(uint32_t id) {
     work->computed = true;
     return Outcome::good;
   }
-  linnet_completion completion = {.size = sizeof(linnet_completion)};
+  OwnedCompletion completion;
   const int32_t finished = linnet_stream_finish(runtime_, stream, &completion, nullptr);
   const std::lock_guard lock(mutex_);
-  if (work->stream != stream) {  // it was ended meanwhile
-    linnet_completion_free(&completion);
-    return Outcome::end;
-  }
+  if (work->stream != stream) return Outcome::end;  // it was ended meanwhile
   work->stream = 0;
   work->has_input = false;  // it is used up: the next stream begins with set_input()
   work->piece.clear();

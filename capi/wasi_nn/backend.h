@@ -96,7 +96,7 @@ class Backend {
   void end_stream(Work& work);
   Outcome begin_stream(uint32_t id, Work& work);
   Outcome generate(uint32_t id, std::string_view text, std::string_view config, Work& result);
-  static void keep(linnet_completion& completion, Work& work);
+  static void keep(const linnet_completion& completion, Work& work);
   static std::string metadata(const Work& work);
 
   const linnet_runtime runtime_;

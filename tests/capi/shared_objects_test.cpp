@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tests/capi/libraries.h"
+#include "tests/command_output.h"
 
 namespace linnet {
 namespace {
@@ -27,16 +28,6 @@ constexpr bool kPlain = true;
 #endif
 
 const std::string kBoth[] = {LINNET_CLIENT_LIBRARY, LINNET_HOST_LIBRARY};
-
-std::string output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (!pipe) return text;
-  char buffer[4096];
-  for (size_t got; (got = fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, got);
-  pclose(pipe);
-  return text;
-}
 
 TEST(SharedObjects, NeedLittle) {
   if (!kPlain) GTEST_SKIP() << "sanitizers need more";

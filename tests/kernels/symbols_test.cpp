@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernels/kernels.h"
+#include "tests/command_output.h"
 
 namespace linnet {
 namespace {
@@ -24,16 +25,6 @@ constexpr bool kInlined = true;
 #else
 constexpr bool kInlined = true;
 #endif
-
-std::string output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (!pipe) return text;
-  char buffer[4096];
-  for (size_t got; (got = fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, got);
-  pclose(pipe);
-  return text;
-}
 
 TEST(Symbols, WideSourcesShowOnlyTheirTable) {
   if (!kInlined) GTEST_SKIP() << "helpers are not inlined in debug, sanitizer and coverage builds";

@@ -39,7 +39,7 @@ class Linnet:
     """One runtime. Without argument types ctypes passes Python's integers as C ints, which is wrong for sizes."""
 
     def __init__(self, library, **config):
-        self.library = ctypes.CDLL(library)
+        self.linnet = ctypes.CDLL(library)
         text, number = [c_char_p, c_size_t], c_uint32
         for name, types in {
             "runtime_create": text + [c_void_p, c_void_p, POINTER(number)],
@@ -50,9 +50,9 @@ class Linnet:
             "generate": [number, number, POINTER(Request), POINTER(Completion)],
             "status": [number, c_int32, c_char_p, c_size_t, POINTER(c_size_t)],
         }.items():
-            getattr(self.library, "linnet_" + name).argtypes = types + [POINTER(Error)]
-        self.library.linnet_completion_free.argtypes = [POINTER(Completion)]
-        self.library.linnet_completion_free.restype = None
+            getattr(self.linnet, "linnet_" + name).argtypes = types + [POINTER(Error)]
+        self.linnet.linnet_completion_free.argtypes = [POINTER(Completion)]
+        self.linnet.linnet_completion_free.restype = None
         self.runtime = c_uint32()
         self.call("runtime_create", *self.text(config), None, None, byref(self.runtime))
 
@@ -63,7 +63,7 @@ class Linnet:
 
     def call(self, name, *arguments):
         error = Error()
-        code = getattr(self.library, "linnet_" + name)(*arguments, byref(error))
+        code = getattr(self.linnet, "linnet_" + name)(*arguments, byref(error))
         if code != 0:
             raise LinnetError(code, error)
 
@@ -90,7 +90,7 @@ class Linnet:
         try:
             return json.loads(ctypes.string_at(completion.json, completion.json_bytes))
         finally:
-            self.library.linnet_completion_free(byref(completion))
+            self.linnet.linnet_completion_free(byref(completion))
 
     def status(self, topic=5):
         needed = c_size_t()
